@@ -1,0 +1,156 @@
+# adit: build, check, install. Users set what stands with ?=; V=1 shows the commands.
+CC ?= cc
+CLANG ?= clang
+PROVE ?= prove
+PREFIX ?= /usr/local
+DESTDIR ?=
+CFLAGS ?= -O2 -g
+SAN ?=
+KEYLOG ?= 0
+VERSION := 0.1.0
+
+LIBS := libconfig openssl libuv liburcu-memb liburcu-cds libnl-route-3.0 expat jansson libcap-ng
+comma := ,
+BUILD := build$(if $(SAN),/san-$(subst $(comma),-,$(SAN)))$(if $(filter 1,$(KEYLOG)),/keylog)
+
+WARN := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wformat=2 -Wundef
+# Instrumented code confuses gcc's guess of how long a text can get.
+WARN += $(if $(SAN),-Wno-format-truncation)
+HARDEN := -fstack-protector-strong -fstack-clash-protection -fPIE -fcf-protection=full
+# FORTIFY hides from the sanitizers what they are there to see.
+HARDEN += $(if $(SAN),,-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2)
+LINK_HARDEN := -pie -Wl,-z,relro,-z,now,-z,noexecstack
+ALL_CPPFLAGS := -D_GNU_SOURCE -Isrc -DADIT_VERSION='"$(VERSION)"' $(if $(filter 1,$(KEYLOG)),-DADIT_KEYLOG) $(CPPFLAGS)
+ALL_CFLAGS := -std=gnu11 $(WARN) $(HARDEN) $(CFLAGS) $(if $(SAN),-fsanitize=$(SAN) -fno-omit-frame-pointer) \
+	$(shell pkg-config --cflags $(LIBS))
+ALL_LDFLAGS := $(LINK_HARDEN) $(LDFLAGS) $(if $(SAN),-fsanitize=$(SAN))
+ALL_LIBS := $(shell pkg-config --libs $(LIBS)) -lhttp_parser -pthread
+
+ROOMS := base conf ip crypto wire io session path monitor server client cli
+SRCS := $(foreach room,$(ROOMS),$(sort $(wildcard src/$(room)/*.c)))
+OBJS := $(SRCS:src/%.c=$(BUILD)/%.o)
+LIB_OBJS := $(filter-out $(BUILD)/cli/main.o,$(OBJS))
+UNITS := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(sort $(wildcard tests/unit/test_*.c)))
+FUZZERS := $(patsubst tests/fuzz/%.c,$(BUILD)/fuzz/%,$(sort $(wildcard tests/fuzz/fuzz_*.c)))
+
+Q := $(if $(V),,@)
+say = $(if $(V),,@printf '  %-5s %s\n' $(1) $(2))
+
+.PHONY: all check unit netns script-tests fuzz fuzz-check lint lint-format lint-arrows lint-shell lint-tidy format install clean
+all: $(BUILD)/adit
+
+$(BUILD)/adit: $(OBJS)
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $^ $(ALL_LIBS)
+
+$(BUILD)/%.o: src/%.c
+	$(call say,CC,$<)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
+
+$(BUILD)/unit.a: $(LIB_OBJS)
+	$(Q)rm -f $@ && $(AR) rcs $@ $^
+
+$(BUILD)/unit/%: tests/unit/%.c $(BUILD)/unit.a
+	$(call say,UNIT,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) -Itests/unit -MMD -MP $(ALL_LDFLAGS) -o $@ $< $(BUILD)/unit.a $(ALL_LIBS) -lcmocka
+
+unit: $(UNITS)
+	$(Q)CMOCKA_MESSAGE_OUTPUT=TAP $(PROVE) --exec '' $(UNITS)
+
+# The monitor with an engine for tests only, so it needs our objects; the general rule below takes none.
+$(BUILD)/netns/monitor_probe: tests/netns/monitor_probe.c $(BUILD)/unit.a
+	$(call say,CC,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) -MMD -MP $(ALL_LDFLAGS) -o $@ $< $(BUILD)/unit.a $(ALL_LIBS)
+
+$(BUILD)/netns/memscan: NETNS_LIBS := -lcrypto
+
+$(BUILD)/netns/%: tests/netns/%.c
+	$(call say,CC,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $< $(NETNS_LIBS)
+
+# Scenarios in network namespaces, as root. Those that judge times or the losses of stock peers run alone; stall.t says
+# nothing under a sanitizer, which slows all.
+NETNS_JOBS ?= $(if $(SAN),2,3)
+NETNS_ALONE := $(addprefix tests/netns/,rekey.t stall.t ocserv.t openconnect.t)
+NETNS_REST := $(filter-out $(NETNS_ALONE),$(sort $(wildcard tests/netns/*.t)))
+NETNS_RUN = ADIT=$(BUILD)/adit ADIT_KEYLOG=build/keylog/adit UDPCOUNT=$(BUILD)/netns/udpcount \
+	PROBE=$(BUILD)/netns/monitor_probe MEMSCAN=$(BUILD)/netns/memscan $(PROVE)
+
+netns: $(BUILD)/adit $(BUILD)/netns/udpcount $(BUILD)/netns/monitor_probe $(BUILD)/netns/memscan
+	$(Q)$(MAKE) --no-print-directory KEYLOG=1 SAN= all
+	$(Q)alone=0; $(if $(SAN),,$(NETNS_RUN) $(NETNS_ALONE) || alone=$$?;) \
+		$(NETNS_RUN) -j $(NETNS_JOBS) $(NETNS_REST) $(if $(SAN),$(filter-out %/stall.t,$(NETNS_ALONE))) && exit $$alone
+
+script-tests: $(BUILD)/netns/udpcount
+	$(Q)UDPCOUNT=$(BUILD)/netns/udpcount $(PROVE) tests/lint tests/scripts
+
+# Fuzz targets for what strangers and peers send: rooms of pure bytes only, instrumented, in objects of their own.
+FUZZ_SECONDS ?= 5
+FUZZ_FLAGS := -g -O1 -fno-omit-frame-pointer -fno-sanitize-recover=all
+FUZZ_OBJS := $(patsubst src/%.c,$(BUILD)/fuzz/obj/%.o,$(filter src/base/% src/ip/% src/wire/%,$(SRCS)))
+
+$(BUILD)/fuzz/obj/%.o: src/%.c
+	$(call say,FUZZ,$<)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CLANG) $(ALL_CPPFLAGS) -std=gnu11 $(WARN) $(FUZZ_FLAGS) -fsanitize=fuzzer-no-link,address,undefined \
+		$(shell pkg-config --cflags expat) -MMD -MP -c -o $@ $<
+
+$(FUZZERS): $(BUILD)/fuzz/fuzz_%: tests/fuzz/fuzz_%.c tests/fuzz/fuzz.h $(FUZZ_OBJS)
+	$(call say,FUZZ,$@)
+	$(Q)$(CLANG) $(ALL_CPPFLAGS) -std=gnu11 $(WARN) $(FUZZ_FLAGS) -fsanitize=fuzzer,address,undefined \
+		-o $@ $< $(FUZZ_OBJS) $(shell pkg-config --libs expat) -lhttp_parser
+
+fuzz: $(FUZZERS)
+
+# New inputs and crashes stay in the build directory; the corpus in the tree is only read.
+fuzz-check: $(FUZZERS)
+	$(Q)for fuzzer in $(FUZZERS); do \
+		name=$${fuzzer##*/fuzz_}; \
+		mkdir -p $(BUILD)/fuzz/corpus/$$name; \
+		$$fuzzer -seed=1 -max_total_time=$(FUZZ_SECONDS) -artifact_prefix=$(BUILD)/fuzz/ \
+			$(BUILD)/fuzz/corpus/$$name tests/fuzz/corpus/$$name >$$fuzzer.log 2>&1 || \
+			{ tail -n 60 $$fuzzer.log; echo "$$fuzzer failed"; exit 1; }; \
+		echo "$$fuzzer: $$(grep '^Done' $$fuzzer.log)"; \
+	done
+
+# Everything, after installing what it needs; as root.
+check:
+	$(Q)scripts/check
+
+C_FILES = $(shell find src tests -name '*.[ch]')
+SHELL_FILES := $(shell grep -rlE '^\#!.*sh$$|^\# shellcheck shell' scripts tests .ci)
+
+lint: lint-format lint-arrows lint-shell lint-tidy
+
+lint-format:
+	$(Q)clang-format --dry-run -Werror $(C_FILES)
+
+lint-arrows:
+	$(Q)tests/lint/arrows
+
+lint-shell:
+	$(Q)shellcheck $(SHELL_FILES)
+
+# Quoted once more, for the shell that xargs starts.
+TIDY_FLAGS = -std=gnu11 $(WARN) $(subst ',\",$(subst ",,$(ALL_CPPFLAGS))) $(shell pkg-config --cflags $(LIBS))
+lint-tidy:
+	$(Q)printf '%s\n' $(SRCS) | xargs -P 2 -n 4 sh -c 'clang-tidy --quiet "$$@" -- $(TIDY_FLAGS)' clang-tidy
+
+format:
+	$(Q)clang-format -i $(C_FILES)
+
+install: all
+	install -D -m 0755 $(BUILD)/adit $(DESTDIR)$(PREFIX)/sbin/adit
+	install -D -m 0755 scripts/adit-pki $(DESTDIR)$(PREFIX)/sbin/adit-pki
+	install -D -m 0644 -t $(DESTDIR)$(PREFIX)/share/doc/adit README.md $(wildcard config/*.conf docs/*.md docs/*.json)
+	install -D -m 0644 -t $(DESTDIR)$(PREFIX)/share/man/man8 docs/adit.8
+	install -D -m 0644 -t $(DESTDIR)$(PREFIX)/lib/systemd/system $(wildcard config/*.service)
+
+clean:
+	rm -rf build
+
+-include $(OBJS:.o=.d) $(UNITS:=.d) $(FUZZ_OBJS:.o=.d)
