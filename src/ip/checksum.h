@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The internet checksum (RFC 1071) and the finishing of checksums that a kernel left partial. */
+#ifndef IP_CHECKSUM_H
+#define IP_CHECKSUM_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/**
+ * checksum_add() - Add bytes to a running sum
+ * @sum:  0, or the result of an earlier call over an even number of bytes
+ * @data: any alignment
+ * @len:  bytes; an odd last byte is padded with zero
+ *
+ * Return: the sum, to be folded by checksum_fold().
+ */
+uint64_t checksum_add(uint64_t sum, const void *data, size_t len);
+
+/** checksum_fold() - Fold to 16 bits, not inverted, in the byte order the data had (store it as it is) */
+uint16_t checksum_fold(uint64_t sum);
+
+/**
+ * checksum_finish() - Complete a checksum marked VIRTIO_NET_HDR_F_NEEDS_CSUM
+ * @packet: IP packet; its checksum field holds the folded pseudo-header sum
+ * @len:    bytes at @packet
+ * @start:  first byte that is summed
+ * @offset: place of the field, from @start
+ *
+ * A UDP result of zero is stored as 0xffff (RFC 768); TCP's stays. UDP is told by @offset 6.
+ *
+ * Return: 0, or ERR_INVALID when start or field lie outside, @packet untouched.
+ */
+int checksum_finish(uint8_t *packet, size_t len, size_t start, size_t offset);
+
+#endif
