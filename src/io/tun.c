@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Linux TUN devices with a virtio header. */
+#include "io/tun.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/if_tun.h>
+#include <net/if.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include "base/err.h"
+
+#define TUN_NODE "/dev/net/tun"
+
+static_assert(sizeof(struct tun_header) == TUN_HEADER_LEN, "struct virtio_net_hdr");
+static_assert((int)TUN_NAME_LEN == IFNAMSIZ, "interface names");
+
+static int queue_open(struct ifreq *request)
+{
+	int saved, fd = open(TUN_NODE, O_RDWR | O_NONBLOCK | O_CLOEXEC);
+
+	if (fd < 0)
+		return ERR_SYS;
+	/* The offload mask belongs to the device, so it is set even to nothing. */
+	if (ioctl(fd, TUNSETIFF, request) < 0 || ioctl(fd, TUNSETOFFLOAD, 0) < 0) {
+		saved = errno;
+		close(fd);
+		errno = saved;
+		return ERR_SYS;
+	}
+	return fd;
+}
+
+int tun_open(char *name, int queues, int *fds)
+{
+	struct ifreq request = { .ifr_flags = IFF_TUN | IFF_NO_PI | IFF_VNET_HDR | IFF_TUN_EXCL };
+	int i, saved;
+
+	assert(queues >= 1 && queues <= TUN_QUEUES_MAX);
+	if (queues > 1)
+		request.ifr_flags |= IFF_MULTI_QUEUE;
+	strncpy(request.ifr_name, name, IFNAMSIZ - 1);
+	for (i = 0; i < queues; i++) {
+		fds[i] = queue_open(&request);
+		if (fds[i] < 0)
+			goto out;
+		/* Only the first queue creates the device; the kernel has filled in its name. */
+		request.ifr_flags &= (short)~IFF_TUN_EXCL;
+	}
+	memcpy(name, request.ifr_name, TUN_NAME_LEN);
+	return 0;
+out:
+	saved = errno;
+	while (i-- > 0)
+		close(fds[i]);
+	errno = saved;
+	return ERR_SYS;
+}
+
+int tun_read(int fd, struct tun_header *header, uint8_t *packet)
+{
+	struct iovec parts[2] = {
+		{ header, TUN_HEADER_LEN },
+		{ packet, TUN_READ_MAX - TUN_HEADER_LEN },
+	};
+	ssize_t n;
+
+	do
+		n = readv(fd, parts, 2);
+	while (n < 0 && errno == EINTR);
+	if (n < 0)
+		return errno == EAGAIN ? ERR_AGAIN : ERR_SYS;
+	if (n < TUN_HEADER_LEN) {
+		errno = EIO;
+		return ERR_SYS;
+	}
+	return (int)n - TUN_HEADER_LEN;
+}
+
+int tun_write(int fd, const struct tun_header *header, const uint8_t *packet, size_t len)
+{
+	struct iovec parts[2] = {
+		{ (void *)header, TUN_HEADER_LEN },
+		{ (void *)packet, len },
+	};
+	ssize_t n;
+
+	do
+		n = writev(fd, parts, 2);
+	while (n < 0 && errno == EINTR);
+	return n < 0 ? ERR_SYS : 0;
+}
