@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Packets that wait for a channel. */
+#include "session/queue.h"
+
+#include <assert.h>
+#include <string.h>
+
+#include "base/err.h"
+
+struct entry {
+	uint64_t queued_ms;
+	size_t len;
+};
+
+static struct entry front_entry(const struct queue *q)
+{
+	struct entry e;
+
+	assert(buf_len(&q->bytes) >= sizeof(e));
+	memcpy(&e, buf_data(&q->bytes), sizeof(e));
+	return e;
+}
+
+int queue_push(struct queue *q, const uint8_t *packet, size_t len, uint64_t now_ms)
+{
+	struct entry e = { .queued_ms = now_ms, .len = len };
+	uint8_t *at;
+	int r;
+
+	if (buf_len(&q->bytes) + sizeof(e) + len > QUEUE_BYTES_MAX)
+		return ERR_FULL;
+	if ((r = buf_reserve(&q->bytes, sizeof(e) + len, &at)) < 0)
+		return r;
+	memcpy(at, &e, sizeof(e));
+	memcpy(at + sizeof(e), packet, len);
+	buf_grow(&q->bytes, sizeof(e) + len);
+	return 0;
+}
+
+const uint8_t *queue_front(struct queue *q, uint64_t now_ms, size_t *len, unsigned *expired)
+{
+	while (!queue_empty(q)) {
+		struct entry e = front_entry(q);
+
+		if (now_ms <= e.queued_ms + QUEUE_AGE_MAX_MS) { /* the worker that queued it may be a moment ahead */
+			*len = e.len;
+			return buf_data(&q->bytes) + sizeof(e);
+		}
+		queue_pop(q);
+		(*expired)++;
+	}
+	return NULL;
+}
+
+void queue_pop(struct queue *q)
+{
+	buf_consume(&q->bytes, sizeof(struct entry) + front_entry(q).len);
+	if (queue_empty(q))
+		buf_fini(&q->bytes);
+}
+
+void queue_fini(struct queue *q)
+{
+	buf_fini(&q->bytes);
+}

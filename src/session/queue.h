@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Packets that wait for a channel: bounded in bytes, each no longer than a time. */
+#ifndef SESSION_QUEUE_H
+#define SESSION_QUEUE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+
+enum { QUEUE_BYTES_MAX = 512 * 1024, QUEUE_AGE_MAX_MS = 2000 };
+
+struct queue {
+	struct buf bytes; /* entries: length, time, packet; no storage while empty */
+};
+
+/** queue_push() - Copy a packet to the end. Return: 0, ERR_FULL, or ERR_NOMEM */
+int queue_push(struct queue *q, const uint8_t *packet, size_t len, uint64_t now_ms);
+
+/**
+ * queue_front() - The oldest packet that is still worth sending
+ * @q:       queue
+ * @now_ms:  time
+ * @len:     filled with its length
+ * @expired: counted up for each older packet that is thrown away on the way
+ *
+ * Return: the packet, valid until the next call on @q; NULL when there is none.
+ */
+const uint8_t *queue_front(struct queue *q, uint64_t now_ms, size_t *len, unsigned *expired);
+
+/** queue_pop() - Drop the packet that queue_front() gave */
+void queue_pop(struct queue *q);
+
+/** queue_empty() - Whether nothing waits */
+static inline bool queue_empty(const struct queue *q)
+{
+	return !buf_len(&q->bytes);
+}
+
+/** queue_fini() - Drop everything and free */
+void queue_fini(struct queue *q);
+
+#endif
