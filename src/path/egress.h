@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* TUN to network. */
+#ifndef PATH_EGRESS_H
+#define PATH_EGRESS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct channel;
+struct path;
+
+/**
+ * egress_tun() - Carry one batch of packets from the TUN queue to their sessions' channels
+ * @p:      worker's path
+ * @now_ms: time of this batch
+ *
+ * A packet whose session cannot send now waits in the session's queue, or is dropped and counted when that is full.
+ * A client stops reading the queue instead while its stream is full.
+ */
+void egress_tun(struct path *p, uint64_t now_ms);
+
+/**
+ * egress_flush() - Send what a channel has sealed, then what waits in its session's queue
+ * @p:      path of the session's home worker
+ * @c:      channel
+ * @now_ms: time
+ *
+ * Return: true when all is sent; false when the socket is full: call again when it is writable.
+ */
+bool egress_flush(struct path *p, struct channel *c, uint64_t now_ms);
+
+#endif

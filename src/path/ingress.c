@@ -1,0 +1,204 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Network to TUN, told in order: receive, open records, take whole frames, check each packet against the inner-traffic
+ * rules, write it into the kernel.
+ */
+#include "path/ingress.h"
+
+#include "base/err.h"
+#include "base/log.h"
+#include "crypto/records.h"
+#include "io/sock.h"
+#include "io/tun.h"
+#include "ip/packet.h"
+#include "path/path.h"
+#include "session/channel.h"
+#include "session/session.h"
+#include "session/table.h"
+#include "wire/frame.h"
+
+struct tally {
+	uint64_t packets, bytes;
+};
+
+/* A gateway hears from a client: only the client's own addresses speak. */
+static enum verdict check_at_gateway(struct path *p, const struct session *s, const struct packet *packet)
+{
+	if (!session_owns(s, &packet->src))
+		return DROP_SOURCE;
+	if (packet->quotes && !session_owns(s, &packet->quoted_dst))
+		return DROP_ICMP_QUOTE;
+	if (!p->client_to_client && session_by_addr(p->table, &packet->dst))
+		return DROP_CLIENT_TO_CLIENT;
+	return PASS;
+}
+
+/* A client hears from its gateway: only what is meant for it, and never from itself. */
+static enum verdict check_at_client(const struct session *s, const struct packet *packet)
+{
+	if (session_owns(s, &packet->src))
+		return DROP_SOURCE;
+	if (!session_owns(s, &packet->dst))
+		return DROP_DESTINATION;
+	return PASS;
+}
+
+static enum verdict ingress_packet(struct path *p, const struct session *s, const struct frame *f)
+{
+	static const struct tun_header plain_header;
+	struct packet packet;
+	enum verdict v;
+
+	if (f->len > p->mtu)
+		return DROP_TOO_BIG;
+	if ((v = packet_parse(f->payload, f->len, &packet)) != PASS)
+		return v;
+	v = p->side == SESSION_GATEWAY ? check_at_gateway(p, s, &packet) : check_at_client(s, &packet);
+	if (v != PASS)
+		return v;
+	return tun_write(p->tun_fd, &plain_header, f->payload, f->len) < 0 ? DROP_TUN_WRITE : PASS;
+}
+
+static void deliver(struct path *p, struct channel *c, const struct frame *f, struct tally *tally)
+{
+	enum verdict v = ingress_packet(p, c->session, f);
+
+	verdict_count(&p->ingress, v);
+	c->rx_packets++;
+	tally->packets++;
+	tally->bytes += f->len;
+}
+
+/* One frame. Returns 0, ERR_AGAIN when it has to wait, or ERR_PROTO. */
+static int take_frame(struct path *p, struct channel *c, const struct frame *f, struct tally *tally, uint64_t now_ms)
+{
+	int r;
+
+	if (f->kind == FRAME_DATA) {
+		if (c->rx_ended)
+			return ERR_PROTO;
+		if (c->session->ending)
+			return 0;
+		if (!session_may_deliver(c->session, c, now_ms))
+			return ERR_AGAIN;
+		deliver(p, c, f, tally);
+		return 0;
+	}
+	r = session_control(c->session, c, f, now_ms);
+	if (r != ERR_MISSING)
+		return r;
+	verdict_count(&p->ingress, DROP_FRAME_UNKNOWN);
+	return 0;
+}
+
+static void count_received(struct session *s, const struct tally *tally, uint64_t now_ms)
+{
+	if (!tally->packets)
+		return;
+	atomic_fetch_add_explicit(&s->rx_packets, tally->packets, memory_order_relaxed);
+	atomic_fetch_add_explicit(&s->rx_bytes, tally->bytes, memory_order_relaxed);
+	atomic_store_explicit(&s->data_ms, now_ms, memory_order_relaxed);
+}
+
+/* Takes whole frames off the front of @plain. Returns 0 or ERR_PROTO. */
+static int take_frames(struct path *p, struct channel *c, struct buf *plain, uint64_t now_ms)
+{
+	struct tally tally = { 0 };
+	struct frame f;
+	int used = 0, r = 0;
+
+	urcu_memb_read_lock();
+	while (r == 0 && c->state != CHANNEL_CLOSED && !c->rx_held) {
+		used = frame_decode(c->format, buf_data(plain), buf_len(plain), &f);
+		if (used < 0)
+			break;
+		if ((r = take_frame(p, c, &f, &tally, now_ms)) == 0)
+			buf_consume(plain, (size_t)used);
+	}
+	urcu_memb_read_unlock();
+	count_received(c->session, &tally, now_ms);
+	return r == ERR_PROTO || used == ERR_PROTO ? ERR_PROTO : 0;
+}
+
+/* What is not a whole frame yet stays in the channel; the worker's own memory is for the batch. */
+static int keep_rest(struct channel *c, struct buf *plain)
+{
+	int r = 0;
+
+	if (plain == &c->plain) {
+		if (!buf_len(plain))
+			buf_fini(plain);
+		return 0;
+	}
+	if (buf_len(plain) && c->state != CHANNEL_CLOSED)
+		r = buf_append(&c->plain, buf_data(plain), buf_len(plain));
+	buf_clear(plain);
+	return r;
+}
+
+static void send_reply(struct channel *c, const struct buf *reply)
+{
+	struct session *s = c->session;
+
+	pthread_mutex_lock(&s->tx_lock);
+	if (buf_append(&c->out, buf_data(reply), buf_len(reply)) < 0)
+		c->tx_ended = true;
+	pthread_mutex_unlock(&s->tx_lock);
+	s->io->flush(c);
+}
+
+/* Why the stream is over, for people; NULL when it goes on. */
+static const char *end_reason(int opened, int framed)
+{
+	if (opened == ERR_EOF)
+		return "closed by the peer";
+	if (opened < 0)
+		return "a record could not be opened";
+	return framed < 0 ? "protocol error in a frame" : NULL;
+}
+
+/* Opens and delivers @len bytes off the wire. */
+static void ingress_bytes(struct path *p, struct channel *c, const uint8_t *wire, size_t len, uint64_t now_ms)
+{
+	struct buf *plain = buf_len(&c->plain) ? &c->plain : &p->plain;
+	size_t before = buf_len(plain);
+	struct buf reply = BUF_INIT;
+	const char *why;
+	int opened, framed = 0;
+
+	opened = records_open(c->records, wire, len, plain, &reply);
+	if (buf_len(&reply))
+		send_reply(c, &reply);
+	buf_fini(&reply);
+	if (buf_len(plain) > before)
+		session_heard(c->session, c, now_ms);
+	if (buf_len(plain))
+		framed = take_frames(p, c, plain, now_ms);
+	if (keep_rest(c, plain) < 0)
+		framed = ERR_PROTO;
+	if (framed < 0)
+		log_limited(LOG_LEVEL_WARN, "bad frame session=%llu name=%s generation=%u",
+			    (unsigned long long)c->session->id, c->session->name, c->generation);
+	why = end_reason(opened, framed);
+	if (why)
+		session_gone(c->session, c, why, now_ms);
+}
+
+void ingress_stream(struct path *p, struct channel *c, uint64_t now_ms)
+{
+	ssize_t len = sock_recv(c->fd, p->wire, PATH_WIRE_LEN);
+
+	if (len == ERR_AGAIN)
+		return;
+	if (len < 0)
+		session_gone(c->session, c, len == ERR_EOF ? "closed by the peer" : err_text(ERR_SYS), now_ms);
+	else
+		ingress_bytes(p, c, p->wire, (size_t)len, now_ms);
+}
+
+void ingress_begin(struct path *p, struct channel *c, uint64_t now_ms)
+{
+	if (buf_len(&c->plain))
+		session_heard(c->session, c, now_ms); /* opened before the channel was one */
+	ingress_bytes(p, c, NULL, 0, now_ms);
+}

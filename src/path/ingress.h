@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Network to TUN. */
+#ifndef PATH_INGRESS_H
+#define PATH_INGRESS_H
+
+#include <stdint.h>
+
+struct channel;
+struct path;
+
+/**
+ * ingress_stream() - Read a stream once and deliver what it holds
+ * @p:      path of the session's home worker
+ * @c:      readable channel; may be CHANNEL_CLOSED on return
+ * @now_ms: time of this batch
+ *
+ * Control frames go to the session, DATA through the inner-traffic rules into the TUN. When the session holds a
+ * channel's data back, the rest waits in the channel.
+ */
+void ingress_stream(struct path *p, struct channel *c, uint64_t now_ms);
+
+/** ingress_begin() - Deliver what has arrived already: behind the handshake, or held until now */
+void ingress_begin(struct path *p, struct channel *c, uint64_t now_ms);
+
+#endif

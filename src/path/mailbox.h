@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Work posted to a worker by other threads: a function and its argument, run on the worker's loop in order. */
+#ifndef PATH_MAILBOX_H
+#define PATH_MAILBOX_H
+
+#include <uv.h>
+
+struct mailbox;
+
+/** mailbox_new() - On @loop; its handle does not keep the loop alive. NULL: no memory */
+struct mailbox *mailbox_new(uv_loop_t *loop);
+
+/** mailbox_post() - Have @fn(@arg) run on the mailbox's loop; from any thread. Return: 0 or ERR_NOMEM */
+int mailbox_post(struct mailbox *m, void (*fn)(void *arg), void *arg);
+
+/** mailbox_close() - Run what is left, then close and free from the loop's next turn; on the loop's thread */
+void mailbox_close(struct mailbox *m);
+
+#endif

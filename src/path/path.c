@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A worker's memory and its TUN queue on the loop. */
+#include "path/path.h"
+
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "base/err.h"
+#include "path/egress.h"
+#include "path/mailbox.h"
+#include "wire/frame.h"
+
+/* Behind the last packet of a full batch there is still room to read a whole one. */
+enum { GATHER_LEN = PATH_BATCH_BYTES + PATH_BATCH_PACKETS * FRAME_HEADER_LEN + 2 * (FRAME_HEADER_LEN + 65536) };
+
+static void on_tun(uv_poll_t *handle, int status, int events)
+{
+	struct path *p = handle->data;
+
+	if (status == 0 && events & UV_READABLE)
+		egress_tun(p, clock_ms());
+}
+
+int path_open(struct path *p, uv_loop_t *loop)
+{
+	p->loop = loop;
+	p->gather = malloc(GATHER_LEN);
+	p->wire = malloc(PATH_WIRE_LEN);
+	p->mailbox = mailbox_new(loop);
+	if (!p->gather || !p->wire || !p->mailbox)
+		return ERR_NOMEM;
+	p->tun_poll.data = p;
+	if (uv_poll_init(loop, &p->tun_poll, p->tun_fd) < 0)
+		return ERR_SYS;
+	path_resume(p);
+	return 0;
+}
+
+void path_pause(struct path *p)
+{
+	uv_poll_stop(&p->tun_poll);
+}
+
+void path_resume(struct path *p)
+{
+	if (!uv_is_closing((uv_handle_t *)&p->tun_poll))
+		uv_poll_start(&p->tun_poll, UV_READABLE, on_tun);
+}
+
+void path_close(struct path *p)
+{
+	uv_close((uv_handle_t *)&p->tun_poll, NULL);
+	mailbox_close(p->mailbox);
+	free(p->gather);
+	free(p->wire);
+	buf_fini(&p->sealed);
+	buf_fini(&p->plain);
+	p->gather = p->wire = NULL;
+}

@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What one worker needs to carry packets: its TUN queue, the session table, its memory and its counters. The journeys
+ * are told in egress.c (TUN to network) and ingress.c (network to TUN).
+ */
+#ifndef PATH_PATH_H
+#define PATH_PATH_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <uv.h>
+
+#include "base/buf.h"
+#include "base/verdict.h"
+#include "session/session.h"
+
+struct mailbox;
+struct session_table;
+
+enum {
+	PATH_BATCH_PACKETS = 128,      /* TUN reads in one turn */
+	PATH_BATCH_BYTES = 256 * 1024, /* per direction and turn: bounds the other direction's wait */
+	PATH_WIRE_LEN = 256 * 1024,    /* one recv */
+};
+
+struct path {
+	/* set by the owner before path_open() */
+	enum session_side side;
+	int tun_fd;
+	unsigned mtu;          /* of the tunnel: longer packets from a peer are dropped */
+	bool client_to_client; /* gateway */
+	struct session_table *table;
+
+	uv_loop_t *loop;
+	uv_poll_t tun_poll;
+	struct mailbox *mailbox;
+	struct verdict_counts egress, ingress; /* PASS counts packets */
+
+	/* memory for one batch, laid out once */
+	struct session *sending; /* session whose tx_lock is held */
+	uint8_t *gather;         /* frames on their way out: header, packet, header, packet, ... */
+	size_t gathered;
+	struct buf sealed;
+	uint8_t *wire; /* bytes as received */
+	struct buf plain;
+};
+
+/** path_open() - Allocate and begin to read the TUN queue on @loop. Return: 0, ERR_NOMEM, or ERR_SYS */
+int path_open(struct path *p, uv_loop_t *loop);
+
+/** path_pause() / path_resume() - Stop and go on reading the TUN queue (a client whose stream is full) */
+void path_pause(struct path *p);
+void path_resume(struct path *p);
+
+/** path_close() - Stop, free; the mailbox goes with the loop's next turn. The TUN queue is the owner's */
+void path_close(struct path *p);
+
+#endif
