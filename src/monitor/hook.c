@@ -1,0 +1,259 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A gateway's hooks, at most HOOKS_RUNNING_MAX at once and the rest in order. */
+#include "monitor/hook.h"
+
+#include <assert.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/buf.h"
+#include "base/err.h"
+#include "base/log.h"
+#include "conf/conf.h"
+
+struct hook {
+	struct hook *next;
+	struct hooks *hooks;
+	struct hook_facts facts;
+	void (*done)(void *arg, int result);
+	void *arg;
+};
+
+struct hooks {
+	uv_loop_t *loop;
+	const struct conf *conf;
+	const char *device;
+	struct hook *waiting, **waiting_end;
+	unsigned waiting_len, running;
+};
+
+/* "10.0.0.1:443", "[fd00::1]:443" or an address alone: the address, "" for anything else. */
+static void address_of(const char *endpoint, char *out)
+{
+	const char *from = *endpoint == '[' ? endpoint + 1 : endpoint;
+	const char *colon = strchr(from, ':');
+	size_t len = strlen(from);
+	struct addr a = { 0 };
+	char text[64];
+
+	if (from != endpoint)
+		len = strcspn(from, "]");
+	else if (colon && !strchr(colon + 1, ':'))
+		len = (size_t)(colon - from);
+	snprintf(text, sizeof(text), "%.*s", (int)len, from);
+	addr_parse(text, &a);
+	addr_format(&a, out);
+}
+
+static const char *first_of(const struct prefix *pool, char *out)
+{
+	struct addr first = prefix_network(pool).addr;
+
+	if (first.family != ADDR_NONE)
+		first = addr_add(&first, 1);
+	return addr_format(&first, out);
+}
+
+/* ocserv gives each list whole and by family, its items separated by blanks. */
+enum { LIST_ALL, LIST_V4, LIST_V6, LISTS };
+static const char *const list_suffixes[] = { [LIST_ALL] = "", [LIST_V4] = "4", [LIST_V6] = "6" };
+static_assert(sizeof(list_suffixes) / sizeof(list_suffixes[0]) == LISTS, "a suffix for every list");
+
+static void list_add(struct child_words *env, struct buf *list, const char *text)
+{
+	if (buf_printf(list, "%s%s", buf_len(list) ? " " : "", text) < 0)
+		env->failed = true;
+}
+
+static void lists_add(struct child_words *env, struct buf lists[LISTS], const struct addr *a, const char *text)
+{
+	list_add(env, &lists[LIST_ALL], text);
+	list_add(env, &lists[a->family == ADDR_V4 ? LIST_V4 : LIST_V6], text);
+}
+
+/* A list without items has no variable. */
+static void lists_finish(struct child_words *env, struct buf lists[LISTS], const char *name)
+{
+	int i;
+
+	for (i = 0; i < LISTS; i++) {
+		if (buf_len(&lists[i]))
+			child_word(env, "%s%s=%.*s", name, list_suffixes[i], (int)buf_len(&lists[i]),
+				   (const char *)buf_data(&lists[i]));
+		buf_fini(&lists[i]);
+	}
+}
+
+static void add_prefixes(struct child_words *env, const char *name, const struct conf_prefixes *prefixes)
+{
+	struct buf lists[LISTS] = { BUF_INIT, BUF_INIT, BUF_INIT };
+	char text[PREFIX_TEXT_LEN];
+	size_t i;
+
+	for (i = 0; i < prefixes->len; i++)
+		lists_add(env, lists, &prefixes->items[i].addr, prefix_format(&prefixes->items[i], text));
+	lists_finish(env, lists, name);
+}
+
+static void add_addrs(struct child_words *env, const char *name, const struct conf_addrs *addrs)
+{
+	struct buf lists[LISTS] = { BUF_INIT, BUF_INIT, BUF_INIT };
+	char text[ADDR_TEXT_LEN];
+	size_t i;
+
+	for (i = 0; i < addrs->len; i++)
+		lists_add(env, lists, &addrs->items[i], addr_format(&addrs->items[i], text));
+	lists_finish(env, lists, name);
+}
+
+void hook_env(struct child_words *env, const struct conf *conf, const char *device, const struct hook_facts *facts)
+{
+	char text[ADDR_TEXT_LEN];
+
+	child_words_init(env);
+	child_word(env, "REASON=%s", facts->connect ? "connect" : "disconnect");
+	child_word(env, "ID=%" PRIu64, facts->session);
+	child_word(env, "USERNAME=%s", facts->name);
+	child_word(env, "VHOST=default");
+	child_word(env, "GROUPNAME=");
+	child_word(env, "REMOTE_HOSTNAME="); /* what a client calls itself proves nothing */
+	child_word(env, "DEVICE=%s", device);
+	address_of(facts->peer, text);
+	child_word(env, "IP_REAL=%s", text);
+	address_of(facts->local, text);
+	child_word(env, "IP_REAL_LOCAL=%s", text);
+	if (facts->ipv4.family != ADDR_NONE) {
+		child_word(env, "IP_LOCAL=%s", first_of(&conf->addresses.ipv4, text));
+		child_word(env, "IP_REMOTE=%s", addr_format(&facts->ipv4, text));
+	}
+	if (facts->ipv6.family != ADDR_NONE) {
+		child_word(env, "IPV6_LOCAL=%s", first_of(&conf->addresses.ipv6, text));
+		child_word(env, "IPV6_REMOTE=%s", addr_format(&facts->ipv6, text));
+		child_word(env, "IPV6_PREFIX=128");
+	}
+	add_prefixes(env, "OCSERV_ROUTES", &conf->push.routes);
+	add_prefixes(env, "OCSERV_NO_ROUTES", &conf->push.exclude);
+	add_addrs(env, "OCSERV_DNS", &conf->push.dns);
+	if (facts->connect)
+		return;
+	child_word(env, "STATS_BYTES_IN=%" PRIu64, facts->rx_bytes);
+	child_word(env, "STATS_BYTES_OUT=%" PRIu64, facts->tx_bytes);
+	child_word(env, "STATS_DURATION=%" PRIu64, facts->seconds);
+	child_word(env, "REASON_TEXT=%s", facts->reason);
+}
+
+static const char *path_of(const struct hooks *h, const struct hook_facts *facts)
+{
+	return facts->connect ? h->conf->hooks.connect : h->conf->hooks.disconnect;
+}
+
+static void start(struct hook *hook);
+
+static void finish(struct hook *hook, int result)
+{
+	if (result < 0)
+		log_limited(LOG_LEVEL_WARN, "hook %s: name=%s: %s", hook->facts.connect ? "connect" : "disconnect",
+			    hook->facts.name, err_text(result));
+	hook->done(hook->arg, result);
+	free(hook);
+}
+
+static void start_waiting(struct hooks *h)
+{
+	struct hook *hook;
+
+	while (h->running < HOOKS_RUNNING_MAX && (hook = h->waiting)) {
+		h->waiting = hook->next;
+		if (!h->waiting)
+			h->waiting_end = &h->waiting;
+		h->waiting_len--;
+		start(hook);
+	}
+}
+
+static void on_done(void *arg, int result)
+{
+	struct hook *hook = arg;
+	struct hooks *h = hook->hooks;
+
+	h->running--;
+	finish(hook, result);
+	start_waiting(h);
+}
+
+static void start(struct hook *hook)
+{
+	struct hooks *h = hook->hooks;
+	struct child_words env;
+	int r;
+
+	hook_env(&env, h->conf, h->device, &hook->facts);
+	r = child_start(h->loop, path_of(h, &hook->facts), &env, h->conf->hooks.seconds, on_done, hook);
+	child_words_fini(&env);
+	if (r < 0)
+		finish(hook, r);
+	else
+		h->running++;
+}
+
+struct hooks *hook_new(uv_loop_t *loop, const struct conf *conf, const char *device)
+{
+	struct hooks *h = calloc(1, sizeof(*h));
+
+	if (!h)
+		return NULL;
+	h->loop = loop;
+	h->conf = conf;
+	h->device = device;
+	h->waiting_end = &h->waiting;
+	return h;
+}
+
+void hook_run(struct hooks *h, const struct hook_facts *facts, void (*done)(void *arg, int result), void *arg)
+{
+	const char *path = path_of(h, facts);
+	struct hook *hook;
+
+	if (!path || !*path) {
+		done(arg, 0);
+		return;
+	}
+	hook = h->waiting_len < HOOKS_WAITING_MAX ? calloc(1, sizeof(*hook)) : NULL;
+	if (!hook) {
+		log_limited(LOG_LEVEL_WARN, "hook dropped: name=%s waiting=%u", facts->name, h->waiting_len);
+		done(arg, ERR_FULL);
+		return;
+	}
+	*hook = (struct hook){ NULL, h, *facts, done, arg };
+	*h->waiting_end = hook;
+	h->waiting_end = &hook->next;
+	h->waiting_len++;
+	start_waiting(h);
+}
+
+bool hook_busy(const struct hooks *h)
+{
+	return h->running || h->waiting;
+}
+
+void hook_abandon(struct hooks *h)
+{
+	struct hook *hook;
+
+	if (h->waiting_len)
+		log_warn("hooks not run: count=%u", h->waiting_len);
+	while ((hook = h->waiting)) {
+		h->waiting = hook->next;
+		hook->done(hook->arg, ERR_TIMEOUT);
+		free(hook);
+	}
+	h->waiting_end = &h->waiting;
+	h->waiting_len = 0;
+}
+
+void hook_free(struct hooks *h)
+{
+	free(h);
+}
