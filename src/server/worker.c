@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A worker: accept, and handshakes in turns. */
+#include "server/worker.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/err.h"
+#include "base/log.h"
+#include "conf/conf.h"
+#include "monitor/monitor.h"
+#include "path/mailbox.h"
+#include "server/member.h"
+#include "server/conn.h"
+#include "server/gate.h"
+#include "server/server_int.h"
+
+enum { ACCEPT_BATCH = 64 };
+
+static void accept_failed(struct worker *w, int error)
+{
+	log_limited(LOG_LEVEL_ERR, "accept: %s", strerror(error));
+	if (error == EMFILE || error == ENFILE)
+		gate_shed(w);
+}
+
+static void on_connection(uv_poll_t *poll, int status, int events)
+{
+	struct listener *l = poll->data;
+	struct endpoint peer;
+	int i, fd;
+
+	(void)events;
+	for (i = 0; status == 0 && i < ACCEPT_BATCH; i++) {
+		fd = sock_accept(l->fd, &peer);
+		if (fd == ERR_SYS)
+			accept_failed(l->worker, errno);
+		if (fd < 0)
+			return;
+		conn_open(l->worker, fd, &peer);
+	}
+}
+
+/* A few handshakes, then the loop's other work. */
+static void on_turn(uv_idle_t *idle)
+{
+	struct worker *w = idle->data;
+	uint64_t end_us = clock_us() + CONN_HANDSHAKE_BUDGET_US;
+	struct conn *c;
+
+	while ((c = TAILQ_FIRST(&w->ready)) && clock_us() < end_us) {
+		TAILQ_REMOVE(&w->ready, c, turn);
+		c->ready = false;
+		conn_handshake(c);
+	}
+	if (TAILQ_EMPTY(&w->ready))
+		uv_idle_stop(idle);
+}
+
+static int open_listeners(struct worker *w, const struct engine_start *start)
+{
+	size_t i, n = start->conf->listen.len;
+
+	w->listeners = calloc(n, sizeof(*w->listeners));
+	if (!w->listeners)
+		return ERR_NOMEM;
+	for (i = 0; i < n; i++) {
+		struct listener *l = &w->listeners[i];
+
+		l->worker = w;
+		l->fd = start->listen_fds[(size_t)w->index * n + i];
+		l->poll.data = l;
+		if (uv_poll_init(w->loop, &l->poll, l->fd) < 0)
+			return ERR_SYS;
+		uv_poll_start(&l->poll, UV_READABLE, on_connection);
+		w->listeners_len++;
+	}
+	return 0;
+}
+
+int worker_open(struct worker *w, struct server *server, int index, const struct engine_start *start)
+{
+	int r;
+
+	w->server = server;
+	w->index = index;
+	w->loop = index ? &w->own_loop : &server->loop;
+	if (index && uv_loop_init(w->loop) < 0)
+		return ERR_SYS;
+	TAILQ_INIT(&w->sessions);
+	gate_init(w);
+	w->handshakes.data = w;
+	uv_idle_init(w->loop, &w->handshakes);
+	w->path.side = SESSION_GATEWAY;
+	w->path.tun_fd = start->tun_fds[index];
+	w->path.mtu = (unsigned)server->conf->tunnel.mtu;
+	w->path.client_to_client = server->conf->client_to_client;
+	w->path.table = server->table;
+	if ((r = path_open(&w->path, w->loop)) < 0)
+		return r;
+	return open_listeners(w, start);
+}
+
+static void *run(void *arg)
+{
+	struct worker *w = arg;
+
+	urcu_memb_register_thread();
+	uv_run(w->loop, UV_RUN_DEFAULT);
+	uv_loop_close(w->loop);
+	urcu_memb_unregister_thread();
+	return NULL;
+}
+
+int worker_start(struct worker *w)
+{
+	return pthread_create(&w->thread, NULL, run, w) ? ERR_SYS : 0;
+}
+
+void worker_work(struct worker *w)
+{
+	uv_idle_start(&w->handshakes, on_turn);
+}
+
+void worker_stop(void *worker)
+{
+	struct worker *w = worker;
+	struct session *s, *next;
+	size_t i;
+
+	w->stopping = true;
+	for (i = 0; i < w->listeners_len; i++)
+		uv_close((uv_handle_t *)&w->listeners[i].poll, NULL);
+	gate_fini(w);
+	uv_close((uv_handle_t *)&w->handshakes, NULL);
+	for (s = TAILQ_FIRST(&w->sessions); s; s = next) {
+		next = TAILQ_NEXT(s, of_home);
+		member_end(s, NULL); /* no DISCONNECT: clients come back when the gateway does */
+	}
+	path_close(&w->path);
+}
+
+void worker_join(struct worker *w)
+{
+	pthread_join(w->thread, NULL);
+}
