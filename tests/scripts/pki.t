@@ -1,0 +1,154 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# What adit-pki promises, each asserted with openssl's own verification.
+set -u
+cd "$(dirname "$0")/../.." || exit 1
+. tests/tap.sh
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+dir=$work/pki
+
+pki()
+{
+	scripts/adit-pki --dir "$dir" "$@" >"$work/out" 2>&1
+}
+
+verify()
+{
+	local purpose=$1 name=$2
+	shift 2
+	openssl verify -x509_strict -CAfile "$dir/ca.crt" -CRLfile "$dir/crl.pem" -crl_check -purpose "$purpose" "$@" \
+		"$dir/issued/$name.crt" >"$work/out" 2>&1
+}
+
+verify_file()
+{
+	openssl verify -CAfile "$dir/ca.crt" -CRLfile "$dir/crl.pem" -crl_check "$1" >"$work/out" 2>&1
+}
+
+refused_with()
+{
+	local text=$1
+	shift
+	! "$@" && grep -q -- "$text" "$work/out"
+}
+
+serial()
+{
+	openssl x509 -in "$dir/issued/$1.crt" -noout -serial
+}
+
+mode()
+{
+	stat -c %a "$dir/$1"
+}
+
+key_fits()
+{
+	cmp -s <(openssl x509 -in "$dir/issued/$1.crt" -noout -pubkey) <(openssl pkey -in "$dir/private/$1.key" -pubout)
+}
+
+check "init makes an authority" pki init --name "test CA"
+check "the authority has the name it was given" \
+	grep -q 'CN = test CA' <(openssl x509 -in "$dir/ca.crt" -noout -subject)
+check "init does not overwrite" refused_with "already" pki init
+check "the authority may sign certificates and lists only" \
+	grep -q 'Certificate Sign, CRL Sign$' <(openssl x509 -in "$dir/ca.crt" -noout -ext keyUsage)
+check "init makes a revocation list the authority signed" \
+	openssl crl -in "$dir/crl.pem" -CAfile "$dir/ca.crt" -noout
+check "the authority's key is private" test "$(mode private/ca.key)" = 600
+
+check "server issues" pki server gw
+check "a server certificate is good for a server" verify sslserver gw
+check "a server certificate is not good for a client" refused_with "purpose" verify sslclient gw
+check "a server's DNS name is its name when none is given" verify sslserver gw -verify_hostname gw
+check "server takes DNS names and addresses" pki server gw2 --dns vpn.test --ip 192.0.2.1 --ip 2001:db8::1
+check "a DNS name verifies" verify sslserver gw2 -verify_hostname vpn.test
+check "an IPv4 address verifies" verify sslserver gw2 -verify_ip 192.0.2.1
+check "an IPv6 address verifies" verify sslserver gw2 -verify_ip 2001:db8::1
+check "another name does not verify" refused_with "mismatch" verify sslserver gw2 -verify_hostname gw2
+
+check "client issues" pki client alice@example.test
+check "a client certificate is good for a client" verify sslclient alice@example.test
+check "a client certificate is not good for a server" refused_with "purpose" verify sslserver alice@example.test
+check "a client's key is private" test "$(mode private/alice@example.test.key)" = 600
+check "key and certificate belong together" key_fits alice@example.test
+check "a second certificate of one name needs renew" refused_with "renew" pki client alice@example.test
+check "usage can be left out" pki client plain --eku none
+check "no usage means no extension" \
+	bash -c "! openssl x509 -in '$dir/issued/plain.crt' -noout -text | grep -q 'Extended Key Usage'"
+check "renew keeps a missing usage missing" pki renew plain
+check "another curve can be chosen" pki client curve --curve P-384
+check "the curve is the one chosen" grep -q P-384 <(openssl x509 -in "$dir/issued/curve.crt" -noout -text)
+
+check "an expired certificate can be made" pki client late --not-before "3 days ago" --not-after "1 day ago"
+check "an expired certificate is refused" refused_with "expired" verify sslclient late
+check "a certificate of the future can be made" pki client early --not-before "1 day" --days 3
+check "a certificate of the future is refused" refused_with "not yet valid" verify sslclient early
+
+before=$(serial gw2)
+check "renew issues anew" pki renew gw2
+check "renew changes the serial number" test "$before" != "$(serial gw2)"
+check "renew keeps DNS names" verify sslserver gw2 -verify_hostname vpn.test
+check "renew keeps addresses" verify sslserver gw2 -verify_ip 2001:db8::1
+check "renewed key and certificate belong together" key_fits gw2
+check "renew revokes nothing" bash -c "! grep -q '^R' '$dir/database/index'"
+
+cp "$dir/issued/gw2.crt" "$work/gw2.old"
+check "renew works twice" pki renew gw2
+check "revoke takes every certificate of a name" pki revoke gw2
+check "the newest is revoked" refused_with "revoked" verify sslserver gw2
+check "the one before is revoked" refused_with "revoked" verify_file "$work/gw2.old"
+check "revoking again is refused" refused_with "already" pki revoke gw2
+check "others stay valid" verify sslserver gw
+check "a revoked name can be renewed" pki renew gw2
+check "its new certificate is valid" verify sslserver gw2
+check "a lapsed list can be made" pki crl --not-before "3 days ago" --not-after "1 day ago"
+check "a lapsed list is one" refused_with "expired" verify sslserver gw
+check "a list can be made anew" pki crl
+check "the new list still knows what was revoked" refused_with "revoked" verify_file "$work/gw2.old"
+
+pki list
+check "list shows the valid" grep -qE '^gw +valid ' "$work/out"
+check "list shows the revoked" grep -qE '^gw2 +revoked ' "$work/out"
+check "list shows the expired" grep -qE '^late +expired ' "$work/out"
+
+check "profile writes one file" pki profile alice@example.test --server vpn.test:443
+check "a profile is private" test "$(mode profiles/alice@example.test.conf)" = 600
+check "a profile holds the key" grep -q 'BEGIN PRIVATE KEY' "$dir/profiles/alice@example.test.conf"
+check "a profile names the server" grep -q 'server = "vpn.test:443"' "$dir/profiles/alice@example.test.conf"
+check "a profile needs a server" refused_with "--server" pki profile alice@example.test
+check "a server name cannot break out of its quotes" refused_with "HOST" pki profile gw --server 'a"; x = "b'
+check "a profile can be written elsewhere" pki profile gw --server vpn.test -o "$work/gw.conf"
+check "a file named by -o is not overwritten" refused_with "exists" pki profile gw --server vpn.test -o "$work/gw.conf"
+
+echo secret >"$work/password"
+check "p12 packs key and certificate" pki p12 alice@example.test --password-file "$work/password"
+check "the p12 opens with its password" \
+	openssl pkcs12 -in "$dir/profiles/alice@example.test.p12" -passin "file:$work/password" -nodes -out /dev/null
+check "the p12 is private" test "$(mode profiles/alice@example.test.p12)" = 600
+
+check "a name with a slash is refused" refused_with "needs a name" pki client ../evil
+check "the name ca is refused" refused_with "belongs" pki client ca
+check "a name of 65 letters is refused" refused_with "needs a name" pki client "$(printf 'a%.0s' {1..65})"
+check "a name of 64 letters is issued" pki client "$(printf 'a%.0s' {1..64})"
+check "a date that is none is refused" refused_with "no date" pki client x --not-after nonsense
+check "an unknown option is refused" refused_with "unknown option" pki client x --frob 1
+check "an unknown name is refused" refused_with "nothing was issued" pki revoke nobody
+is "bad usage ends with 64" "$(pki frob; echo $?)" 64
+is "a missing authority ends with 1" "$(scripts/adit-pki --dir "$work" client x >/dev/null 2>&1; echo $?)" 1
+
+for name in p1 p2 p3 p4; do
+	scripts/adit-pki --dir "$dir" client $name >/dev/null 2>&1 &
+done
+wait
+check "four at once are all issued" \
+	bash -c "test \$(cut -f 6 '$dir/database/index' | grep -c '^/CN=p[1-4]\$') = 4"
+check "nothing is left behind" test -z "$(find "$dir" -name '.work.*')"
+
+mkdir "$work/a \$b #c"
+dir="$work/a \$b #c/pki"
+check "a directory may have any name" pki init
+check "certificates are issued there too" pki server gw
+check "and verify" verify sslserver gw
+done_testing
