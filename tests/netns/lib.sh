@@ -1,0 +1,433 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: Apache-2.0
+# What every network-namespace test needs: namespaces and links with the process id in their names, daemons whose logs
+# explain a failure, certificates, configurations, waiting for events; and all of it gone at the end.
+#
+#	. "$(dirname "$0")/lib.sh"
+#	make_ns gw client
+#	link_ns gw 192.0.2.1/24 client 192.0.2.2/24
+#	make_pki vpn.test alice
+#	start_server gw gw vpn.test 'rekey={ seconds = 1; }'
+#	start_client alice client alice 192.0.2.1:443 'trust.name="vpn.test"'
+#	check "the client is up" wait_event alice 10 'event=up|session'
+#	check "the gateway answers" in_ns client ping -c 1 10.20.0.1
+#	done_testing
+#
+# ADIT is the program under test; UDPCOUNT the packet counter. $WORK holds the files of one run.
+set -u
+repo=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
+# shellcheck source=tests/tap.sh
+. "$repo/tests/tap.sh"
+
+ADIT=$(realpath -m "${ADIT:-$repo/build/adit}")
+ADIT_KEYLOG=$(realpath -m "${ADIT_KEYLOG:-$repo/build/keylog/adit}") # the test build that writes TLS key log lines
+UDPCOUNT=$(realpath -m "${UDPCOUNT:-$repo/build/netns/udpcount}")
+
+[[ $(id -u) = 0 ]] || skip_all "needs root"
+[[ -x $ADIT ]] || {
+	echo "Bail out! $ADIT is not built"
+	exit 1
+}
+
+WORK=$(mktemp -d /tmp/adit-XXXXXX)
+chmod 0755 "$WORK"
+PKI=$WORK/pki
+declare -A pid_of=() event_mark=() peer_steps=() peer_answers=()
+namespaces=()
+
+# The real name of a namespace.
+ns()
+{
+	echo "adit$$-$1"
+}
+
+in_ns()
+{
+	local ns=$1
+	shift
+	ip netns exec "$(ns "$ns")" "$@"
+}
+
+make_ns()
+{
+	local name
+	for name; do
+		mkdir -p "/etc/netns/$(ns "$name")"
+		: >"/etc/netns/$(ns "$name")/resolv.conf"
+		ip netns add "$(ns "$name")"
+		namespaces+=("$name")
+		in_ns "$name" ip link set lo up
+	done
+}
+
+# link_ns A ADDRESSES B ADDRESSES: a cable between two namespaces; in A it is called to-B, in B to-A. Several addresses
+# are separated by commas.
+link_ns()
+{
+	ip -n "$(ns "$1")" link add "to-$3" type veth peer name "to-$1" netns "$(ns "$3")"
+	plug_in "$1" "to-$3" "$2"
+	plug_in "$3" "to-$1" "$4"
+}
+
+plug_in()
+{
+	local ns=$1 device=$2 address
+	for address in ${3//,/ }; do
+		# No duplicate address detection: it would make the first seconds different from the rest.
+		case $address in
+		*:*) in_ns "$ns" ip addr add "$address" dev "$device" nodad ;;
+		*) in_ns "$ns" ip addr add "$address" dev "$device" ;;
+		esac
+	done
+	in_ns "$ns" ip link set "$device" up
+}
+
+# cut_tcp NS PORT: from now on what comes to NS from that TCP port is answered with a reset
+cut_tcp()
+{
+	in_ns "$1" nft -f - <<-END
+		table inet cut {
+			chain input {
+				type filter hook input priority 0;
+				tcp sport $2 reject with tcp reset
+			}
+		}
+	END
+}
+
+# For tests that judge times: whatever else the machine does comes after us and what we start.
+take_precedence()
+{
+	renice -n -10 -p $$ >/dev/null
+}
+
+# start LABEL NS COMMAND...: in the background, its output in $WORK/LABEL.log
+start()
+{
+	local label=$1 ns=$2
+	shift 2
+	# Not by in_ns: the process id must be the command's, not a subshell's.
+	ip netns exec "$(ns "$ns")" "$@" >>"$WORK/$label.log" 2>&1 &
+	pid_of[$label]=$!
+}
+
+# start_adit LABEL NS ARGUMENTS...
+start_adit()
+{
+	local label=$1 ns=$2
+	shift 2
+	start "$label" "$ns" "$ADIT" "$@"
+}
+
+# stop LABEL [SIGNAL]: end it and return its exit status
+stop()
+{
+	kill -s "${2:-TERM}" "${pid_of[$1]}"
+	wait_exit "$1"
+}
+
+# wait_exit LABEL: until it has ended; returns its exit status
+wait_exit()
+{
+	local pid=${pid_of[$1]}
+	unset "pid_of[$1]"
+	wait "$pid"
+}
+
+# exits LABEL STATUS [SECONDS]: whether it ends, and with that status
+exits()
+{
+	local status=0
+	try "${3:-15}" not_running "${pid_of[$1]}" || return 1
+	wait_exit "$1" || status=$?
+	echo "exit status $status"
+	((status == $2))
+}
+
+not_running()
+{
+	! kill -0 "$1" 2>/dev/null
+}
+
+# said LABEL PATTERN: whether its output has such a line, or will soon
+said()
+{
+	try 5 grep -qE "$2" "$WORK/$1.log"
+}
+
+# try SECONDS COMMAND...: until it succeeds; for what no event tells
+try()
+{
+	local end=$((${EPOCHREALTIME/[.,]/} + $1 * 1000000))
+	shift
+	until "$@" >/dev/null 2>&1; do
+		((${EPOCHREALTIME/[.,]/} < end)) || return 1
+		sleep 0.05
+	done
+}
+
+# make_pki SERVER CLIENT...: an authority, a gateway of that name and clients in $PKI
+make_pki()
+{
+	local server=$1 client
+	shift
+	pki init
+	pki server "$server"
+	for client; do
+		pki client "$client"
+	done
+}
+
+pki()
+{
+	"$repo/scripts/adit-pki" --dir "$PKI" "$@" >>"$WORK/pki.log" 2>&1 ||
+		diag "adit-pki $*" "$(tail -n 3 "$WORK/pki.log")"
+}
+
+# write_config FILE KEY=VALUE...: later settings replace earlier ones of the same key, an empty value removes one.
+# "trust.name=..." is one member of a group, "trust={...}" the whole of it.
+write_config()
+{
+	local file=$1 setting key
+	local -A value=()
+	shift
+	for setting; do
+		key=${setting%%=*}
+		value[$key]=${setting#*=}
+		forget_members "$key"
+	done
+	for key in $(printf '%s\n' "${!value[@]}" | sed 's/[.].*//' | sort -u); do
+		if [[ -n ${value[$key]:-} ]]; then
+			printf '%s = %s;\n' "$key" "${value[$key]}"
+		else
+			print_group "$key"
+		fi
+	done >"$file"
+}
+
+# Helpers of write_config, on its array "value": a group given whole replaces members given before.
+forget_members()
+{
+	local member
+	for member in "${!value[@]}"; do
+		[[ $member != "$1".* ]] || unset "value[$member]"
+	done
+}
+
+print_group()
+{
+	local member members=''
+	for member in "${!value[@]}"; do
+		[[ $member != "$1".* || -z ${value[$member]} ]] || members+=" ${member#*.} = ${value[$member]};"
+	done
+	[[ -z $members ]] || printf '%s = {%s };\n' "$1" "$members"
+}
+
+# server_config LABEL CERTIFICATE [KEY=VALUE]...: $WORK/LABEL.conf
+server_config()
+{
+	local label=$1 certificate=$2
+	shift 2
+	write_config "$WORK/$label.conf" 'listen=( { address = "*"; port = 443; } )' \
+		"identity.certificate=\"$PKI/issued/$certificate.crt\"" \
+		"identity.key=\"$PKI/private/$certificate.key\"" \
+		"trust.ca=\"$PKI/ca.crt\"" "trust.crl=\"$PKI/crl.pem\"" 'tunnel.device="adit0"' \
+		'addresses.ipv4="10.20.0.0/24"' 'addresses.ipv6="fd20:aa::/64"' \
+		"control=\"$WORK/$label.sock\"" 'user="nobody"' "$@"
+}
+
+# client_config LABEL CERTIFICATE HOST:PORT [KEY=VALUE]...: $WORK/LABEL.conf
+client_config()
+{
+	local label=$1 certificate=$2 server=$3
+	shift 3
+	write_config "$WORK/$label.conf" "server=\"$server\"" \
+		"identity.certificate=\"$PKI/issued/$certificate.crt\"" \
+		"identity.key=\"$PKI/private/$certificate.key\"" \
+		"trust.ca=\"$PKI/ca.crt\"" 'tunnel.device="adit0"' "control=\"$WORK/$label.sock\"" 'user="nobody"' "$@"
+}
+
+# start_server LABEL NS CERTIFICATE [KEY=VALUE]...: returns when it is ready
+start_server()
+{
+	local label=$1 ns=$2
+	shift 2
+	server_config "$label" "$@"
+	start_adit "$label" "$ns" server -c "$WORK/$label.conf"
+	wait_event "$label" 10 event=ready >/dev/null || diag "gateway $label is not ready"
+}
+
+# start_client LABEL NS CERTIFICATE HOST:PORT [KEY=VALUE]...: does not wait
+start_client()
+{
+	local label=$1 ns=$2
+	shift 2
+	client_config "$label" "$@"
+	start_adit "$label" "$ns" client -c "$WORK/$label.conf"
+}
+
+# Ask a running adit: ctl LABEL COMMAND...
+ctl()
+{
+	local label=$1 command=$2
+	shift 2
+	"$ADIT" "$command" --socket "$WORK/$label.sock" "$@"
+}
+
+# wait_event LABEL SECONDS FIELD=PATTERN...: until the adit of that label reports such an event, and prints it. What
+# lives already is reported first, so 'event=up|session' means "up by now". Patterns: see tests/netns/await.
+wait_event()
+{
+	local label=$1 seconds=$2
+	shift 2
+	"$repo/tests/netns/await" "$seconds" "$@" -- "$ADIT" events --socket "$WORK/$label.sock" --json
+}
+
+# record_events LABEL: from now on every event goes to $WORK/LABEL.events; returns when the recording has begun
+record_events()
+{
+	"$ADIT" events --socket "$WORK/$1.sock" --json >"$WORK/$1.events" 2>>"$WORK/$1.log" &
+	pid_of[events-$1]=$!
+	wait_record "$1" 5 event=ready >/dev/null || diag "no events of $1"
+}
+
+# wait_record LABEL SECONDS FIELD=PATTERN...: like wait_event, in what record_events wrote since it began, or since
+# mark_events
+wait_record()
+{
+	local label=$1 seconds=$2 from=$((${event_mark[$1]:-0} + 1))
+	shift 2
+	"$repo/tests/netns/await" "$seconds" "$@" -- tail -n "+$from" -f "$WORK/$label.events"
+}
+
+# mark_events LABEL: what was recorded so far is no longer looked at
+mark_events()
+{
+	event_mark[$1]=$(wc -l <"$WORK/$1.events")
+}
+
+# start_peer LABEL NS ARGUMENTS...: a rawpeer (tests/netns/rawpeer) that waits for steps
+start_peer()
+{
+	local label=$1 ns=$2 to from
+	shift 2
+	mkfifo "$WORK/$label.steps" "$WORK/$label.answers"
+	# Both ends of each pipe stay open here, so nothing that opens one has to wait for the other.
+	exec {to}<>"$WORK/$label.steps" {from}<>"$WORK/$label.answers"
+	peer_steps[$label]=$to
+	peer_answers[$label]=$from
+	ip netns exec "$(ns "$ns")" "$repo/tests/netns/rawpeer" "$@" \
+		<"$WORK/$label.steps" >"$WORK/$label.answers" 2>>"$WORK/$label.log" &
+	pid_of[$label]=$!
+}
+
+# tell LABEL STEP [ARGUMENT]...: have a rawpeer do this, print its answer
+tell()
+{
+	local label=$1 answer
+	shift
+	echo "$*" >&"${peer_steps[$label]}"
+	read -r -t 60 answer <&"${peer_answers[$label]}" || answer="no answer to $1"
+	echo "$answer"
+}
+
+# count_start LABEL FROM_NS TO_NS TO_ADDRESS PORT RATE SECONDS [SIZE]: numbered packets from one namespace to an address
+# in another; count_result LABEL waits for the end (ten minutes at most) and prints the receiver's JSON
+count_start()
+{
+	local label=$1 from=$2 to=$3 address=$4 port=$5 rate=$6 seconds=$7
+	rm -f "$WORK/$label".{recv,send,log} # of an earlier count
+	ip netns exec "$(ns "$to")" "$UDPCOUNT" recv "$address" "$port" 30 >"$WORK/$label.recv" 2>"$WORK/$label.log" &
+	pid_of[$label-recv]=$!
+	try 5 grep -q listening "$WORK/$label.log" || diag "no receiver $label"
+	ip netns exec "$(ns "$from")" "$UDPCOUNT" send "$address" "$port" "$rate" "$seconds" "${8:-200}" \
+		>"$WORK/$label.send" 2>&1 &
+	pid_of[$label-send]=$!
+}
+
+count_result()
+{
+	try 600 test -s "$WORK/$1.send" -a -s "$WORK/$1.recv"
+	cat "$WORK/$1.recv"
+}
+
+# count_stop LABEL: enough of it; count_result then tells of what has been sent by now
+count_stop()
+{
+	try 5 grep -q receiving "$WORK/$1.log" || diag "nothing of $1 arrives"
+	kill -s INT "${pid_of[$1-send]}"
+}
+
+# json_field PATH: of the JSON on standard input, for example sessions/0/name
+json_field()
+{
+	perl -MJSON::PP -e 'local $/; my $at = decode_json(<STDIN>);
+		$at = ref $at eq "ARRAY" ? $at->[$_] : $at->{$_} for split m{/}, $ARGV[0];
+		print $at // "", "\n"' "$1"
+}
+
+show_logs()
+{
+	local log
+	for log in "$WORK"/*.log; do
+		[[ ! -s $log ]] || diag "--- $(basename "$log")" "$(tail -n "${LOG_LINES:-60}" "$log")"
+	done
+}
+
+# Reports of the sanitizers, in whatever daemon, fail the test.
+check_sanitizers()
+{
+	! grep -qE 'ERROR: (Address|Leak)Sanitizer|WARNING: ThreadSanitizer|runtime error:' "$WORK"/*.log ||
+		not_ok "no sanitizer report"
+}
+
+# End everything, then judge.
+done_testing()
+{
+	stop_all
+	check_sanitizers
+	((tap_failed == 0)) || show_logs
+	print_plan_and_exit
+}
+
+stop_all()
+{
+	local pid
+	for pid in "${pid_of[@]}"; do
+		kill "$pid" 2>/dev/null
+	done
+	try 6 none_alive || kill -s KILL "${pid_of[@]}" 2>/dev/null
+	pid_of=()
+}
+
+none_alive()
+{
+	local pid
+	for pid in "${pid_of[@]}"; do
+		! kill -0 "$pid" 2>/dev/null || return 1
+	done
+}
+
+# Everything that runs in our own namespaces is ours: engines outlive a monitor that was killed, for instance.
+cleanup()
+{
+	local name pid
+	# Go on to the end, whatever has gone before us.
+	set +e
+	stop_all
+	for name in "${namespaces[@]}"; do
+		for pid in $(ip netns pids "$(ns "$name")"); do
+			kill -s KILL "$pid" 2>/dev/null
+		done
+		ip netns del "$(ns "$name")"
+		rm -rf "/etc/netns/$(ns "$name")"
+	done
+	rmdir --ignore-fail-on-non-empty /etc/netns 2>/dev/null
+	if [[ -n ${KEEP_WORK:-} ]]; then
+		diag "files in $WORK"
+	else
+		rm -rf "$WORK"
+	fi
+}
+trap cleanup EXIT
+trap 'exit 1' INT TERM HUP

@@ -1,0 +1,139 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+# What the monitor sets on a host, and that nothing of it is left after each way of ending.
+#
+#	(adit<pid>-host) to-peer 192.0.2.2 ----- 192.0.2.1 (adit<pid>-peer)
+#	default route by 192.0.2.1; the gateway of the tunnel would be 192.0.2.9
+#
+# PROBE is the monitor with an engine that does only what is asked (monitor_probe.c).
+ADIT=${ADIT:-/bin/true} UDPCOUNT=${UDPCOUNT:-/bin/true}
+# shellcheck source=tests/netns/lib.sh
+. "$(dirname "$0")/lib.sh"
+PROBE=$(realpath "${PROBE:-$repo/build/netns/monitor_probe}")
+export CONTROL=$WORK/probe.sock
+resolv_conf=/etc/netns/$(ns host)/resolv.conf
+
+make_ns host peer
+link_ns host 192.0.2.2/24 peer 192.0.2.1/24
+in_ns host ip route add default via 192.0.2.1
+echo 'nameserver 9.9.9.9' >"$resolv_conf"
+
+state()
+{
+	in_ns host ip -br link show type tun
+	in_ns host ip route
+	in_ns host ip -6 route show proto 173
+	cat "$resolv_conf"
+	find "$WORK" -name '*.sock' -o -name '*.journal*'
+}
+
+# probe ROLE MODE LINES: in the background, until it has printed so many lines
+probe()
+{
+	local tries=100
+	: >"$WORK/out"
+	ip netns exec "$(ns host)" "$PROBE" "$1" "$2" >"$WORK/out" 2>"$WORK/log" &
+	probe_pid=$!
+	pid_of[probe]=$probe_pid
+	while (($(wc -l <"$WORK/out") < $3)) && ((tries-- > 0)); do
+		sleep 0.05
+	done
+	engine_pid=$(sed -n 's/.* pid=//p' "$WORK/out")
+}
+
+# finish [SIGNAL PID]: the exit code of the probe in $code
+finish()
+{
+	[[ $# = 2 ]] && kill "-$1" "$2"
+	wait "$probe_pid" 2>/dev/null
+	code=$?
+	unset 'pid_of[probe]'
+}
+
+has_route()
+{
+	in_ns host ip "$1" route show "$2" | grep -q "$3"
+}
+
+clean=$(state)
+
+probe client full 4
+check "the engine is nobody, without new privileges" grep -q 'uid=65534 nnp=1 root_open=0' "$WORK/out"
+check "the network was configured" grep -qx 'net=0' "$WORK/out"
+check "a socket was handed over" grep -qx 'socket=0 valid=1' "$WORK/out"
+check "a name was resolved" grep -qx 'resolve=0 count=1 first=192.0.2.77' "$WORK/out"
+check "half of IPv4 leads into the tunnel" has_route -4 0.0.0.0/1 adit0
+check "the other half of IPv4 does too" has_route -4 128.0.0.0/1 adit0
+check "half of IPv6 leads into the tunnel" has_route -6 ::/1 173
+check "the gateway stays outside" has_route -4 192.0.2.9 'dev to-peer'
+check "an exclude goes by the present next hop" has_route -4 198.51.100.0/24 'via 192.0.2.1'
+check "the MTU is set" grep -q 'mtu 1300' <(in_ns host ip link show adit0)
+check "the name server is set" grep -q 'nameserver 10.88.0.1' "$resolv_conf"
+is "the control socket is for root" "$(stat -c %a "$CONTROL")" 600
+finish TERM "$probe_pid"
+is "SIGTERM ends with 0" "$code" 0
+is "nothing is left after SIGTERM" "$(state)" "$clean"
+
+probe client full 4
+finish KILL "$engine_pid"
+is "a killed engine gives 1" "$code" 1
+is "nothing is left after kill -9 of the engine" "$(state)" "$clean"
+
+probe client full 4
+finish KILL "$probe_pid"
+probe client split 4
+check "a start after kill -9 of the monitor succeeds" grep -qx 'net=0' "$WORK/out"
+check "it has cleaned up first" fails has_route -4 0.0.0.0/1 adit0
+finish TERM "$probe_pid"
+is "nothing is left after it" "$(state)" "$clean"
+
+probe client split 4
+ip netns exec "$(ns host)" "$PROBE" client split >"$WORK/out2" 2>&1
+is "a second one is refused" "$?" 1
+check "with a reason" grep -q 'another adit is running' "$WORK/out2"
+finish TERM "$probe_pid"
+
+probe client bad 4
+check "a loopback route is refused" grep -qx 'net=-10' "$WORK/out"
+check "and named" grep -q 'refused from the gateway: route 127.0.0.0/8' "$WORK/log"
+finish TERM "$probe_pid"
+
+probe client hostile 2
+finish
+check "an engine that sends garbage is cut off" grep -qx lost "$WORK/out"
+is "nothing is left after it either" "$(state)" "$clean"
+
+probe client many 2
+is "1023 routes at once are all set" "$(in_ns host ip route show proto 173 dev adit0 | wc -l)" 1023
+finish TERM "$probe_pid"
+
+probe client refused 4
+finish TERM "$probe_pid"
+is "the engine's exit code is the program's" "$code" 2
+
+# shellcheck disable=SC2016 # for the script to expand
+printf '#!/bin/sh\nenv | sort >"%s/hook.$REASON"\n[ "$REASON" = connect ] || sleep 60\n' "$WORK" >"$WORK/hook"
+chmod +x "$WORK/hook"
+HOOK_CONNECT=$WORK/hook HOOK_DISCONNECT=$WORK/hook probe server hooks 3
+check "the gateway has its addresses" grep -q '10.20.0.1/24 fd20:aa::1/64' <(in_ns host ip -br addr show adit0)
+check "a client's network leads into the device" has_route -4 192.168.7.0/24 adit0
+is "forwarding is on" "$(in_ns host sysctl -n net.ipv4.conf.adit0.forwarding)" 1
+is "redirects are off" "$(in_ns host sysctl -n net.ipv4.conf.adit0.send_redirects)" 0
+check "the connect hook ran" grep -qx 'hook connect=0' "$WORK/out"
+check "it was told the name" grep -qx 'USERNAME=berlin' "$WORK/hook.connect"
+check "and the outer address" grep -qx 'IP_REAL=192.0.2.1' "$WORK/hook.connect"
+check "a hook that hangs meets its deadline" grep -qx 'hook disconnect=-15' "$WORK/out"
+finish TERM "$probe_pid"
+is "nothing is left of the gateway" "$(state)" "$clean"
+
+# shellcheck disable=SC2016 # for the script to expand
+printf '#!/bin/sh\necho "$reason $TUNDEV $INTERNAL_IP4_ADDRESS" >>"%s/script.log"\n' "$WORK" >"$WORK/script"
+# shellcheck disable=SC2016 # for the script to expand
+printf '[ -d /sys/class/net/$TUNDEV ] || echo "no device" >>"%s/script.log"\n' "$WORK" >>"$WORK/script"
+chmod +x "$WORK/script"
+SCRIPT=$WORK/script probe client split 4
+finish TERM "$probe_pid"
+is "the script saw it all with its device" "$(cat "$WORK/script.log")" "pre-init adit0 
+connect adit0 10.88.0.5
+disconnect adit0 10.88.0.5"
+done_testing
