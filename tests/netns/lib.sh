@@ -95,6 +95,27 @@ cut_tcp()
 	END
 }
 
+# start_capture LABEL NS DEVICE FILTER: from now on what passes there goes to $WORK/LABEL.pcap
+start_capture()
+{
+	start "$1" "$2" tcpdump -i "$3" -B 65536 -w "$WORK/$1.pcap" -U "$4 or udp port 9"
+	try 5 grep -q listening "$WORK/$1.log" || diag "no capture $1"
+}
+
+# stop_capture LABEL NS ADDRESS: ends it when it has caught up. The kernel hands packets over in blocks, and what it still
+# holds is lost with the process; a packet from NS to ADDRESS marks the end.
+stop_capture()
+{
+	in_ns "$2" bash -c "echo end >/dev/udp/$3/9"
+	try 15 has_end "$1" || diag "the capture $1 did not reach its end"
+	stop "$1"
+}
+
+has_end()
+{
+	[[ -n $(tcpdump -r "$WORK/$1.pcap" -n udp port 9 2>>"$WORK/tcpdump.log") ]]
+}
+
 # For tests that judge times: whatever else the machine does comes after us and what we start.
 take_precedence()
 {

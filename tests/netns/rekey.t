@@ -111,8 +111,7 @@ link_ns gw 192.0.2.1/24 alice 192.0.2.2/24
 make_pki vpn.test alice
 
 # By time, under load.
-start capture gw tcpdump -i to-alice -U -B 65536 -w "$WORK/outer.pcap" tcp port 443
-try 5 grep -q listening "$WORK/capture.log" || diag "no capture"
+start_capture outer gw to-alice 'tcp port 443'
 begin 'rekey.seconds=1' 'rekey.seconds=1'
 # A sender that the machine held up catches up in a burst, which is not for the device's queue to lose. Nor could it hide
 # that adit dawdles: stall.t would tell.
@@ -135,7 +134,7 @@ for label in gw alice; do
 	is "no stream of $label was lost" "$(counter $label streams_lost)" 0
 done
 end
-stop capture
+stop_capture outer alice 192.0.2.1
 
 read_capture >"$WORK/handshakes"
 check "the capture holds a handshake for each generation" test "$(wc -l <"$WORK/handshakes")" -ge "$last"
