@@ -39,12 +39,9 @@ void failure_set(struct failure *f, enum failure_kind kind, int number, const ch
 
 void failure_from_tls(struct failure *f, const struct tls_failure *tls)
 {
-	if (tls->received)
-		failure_set(f, FAILURE_ALERT, tls->alert, "%s", tls->reason);
-	else if (tls->certificate)
-		failure_set(f, FAILURE_CERTIFICATE, 0, "%s", tls->reason);
-	else
-		failure_set(f, FAILURE_UNREACHABLE, 0, "%s", tls->reason);
+	bool ours = tls->certificate && !tls->received;
+
+	failure_set(f, ours ? FAILURE_CERTIFICATE : FAILURE_UNREACHABLE, 0, "%s", tls->reason);
 }
 
 enum failure_verdict failure_judge(const struct failure *f, bool succeeded)

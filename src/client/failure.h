@@ -11,7 +11,7 @@
 enum failure_kind {
 	FAILURE_UNREACHABLE, /* no address, no connection, no answer, or one that is not understood */
 	FAILURE_STATUS,      /* an HTTP status other than 200 */
-	FAILURE_ALERT,       /* the gateway ended TLS with an alert */
+	FAILURE_ALERT,       /* the gateway ended TLS with an alert, under its keys */
 	FAILURE_CERTIFICATE, /* we refuse the gateway's certificate */
 };
 
@@ -32,7 +32,14 @@ enum failure_verdict {
 void failure_set(struct failure *f, enum failure_kind kind, int number, const char *fmt, ...)
 	__attribute__((format(printf, 4, 5)));
 
-/** failure_from_tls() - Fill @f from a failed handshake */
+/**
+ * failure_from_tls() - Fill @f from a failed handshake
+ * @f:   filled
+ * @tls: what crypto says of it
+ *
+ * An alert received here is nobody's verdict: until our Finished it comes in clear, so anybody on the way may have sent
+ * it. The gateway judges our certificate behind that (RFC 8446, section 4.4.3), where client/stream.c reads it.
+ */
 void failure_from_tls(struct failure *f, const struct tls_failure *tls);
 
 /**

@@ -125,6 +125,18 @@ check "monitor killed: the client sees it" wait_record alice 5 event=reconnectin
 check "monitor killed: the client is back within $BACK_MS ms" begun_and_back
 recovers "monitor killed"
 
+# Somebody on the way answers in its place: an alert in clear, 48 unknown_ca. It is nobody's verdict.
+stop gw
+check "forged: the client sees that its gateway is gone" wait_record alice 5 event=reconnecting
+mark_events alice
+start forger gw perl -MIO::Socket::INET -e '
+	my $listener = IO::Socket::INET->new(Listen => 5, LocalPort => 443, ReuseAddr => 1) or die "$!\n";
+	while (my $c = $listener->accept) { sysread $c, my $hello, 16384; syswrite $c, "\x15\x03\x03\0\2\2\x30" }'
+check "forged: the client has met the alert" wait_record alice 5 event=retry 'reason=.*unknown issuer.*'
+stop forger
+check "forged: the client is back within $BACK_MS ms" begun_and_back
+recovers "forged"
+
 # It is ended in order
 check "ended: with 0" stop gw
 check "ended: the client sees it" wait_record alice 5 event=reconnecting

@@ -95,16 +95,16 @@ static void unreachable_is_retried(void **state)
 	assert_int_equal(judge(FAILURE_UNREACHABLE, 0, true, true), FAILURE_RETRY);
 }
 
-static void received_alert_is_the_gateways_verdict(void **state)
+static void alert_in_clear_is_nobodys_verdict(void **state)
 {
-	const struct tls_failure tls = { .alert = 45, .received = true, .reason = "expired" };
+	const struct tls_failure tls = { .alert = 48, .received = true, .reason = "unknown issuer" };
 	struct failure f;
 
 	(void)state;
 	failure_from_tls(&f, &tls);
-	assert_int_equal(f.kind, FAILURE_ALERT);
-	assert_int_equal(f.number, 45);
-	assert_string_equal(f.reason, "expired");
+	assert_int_equal(f.kind, FAILURE_UNREACHABLE);
+	assert_string_equal(f.reason, "unknown issuer");
+	assert_int_equal(failure_judge(&f, false), FAILURE_RETRY);
 }
 
 static void refused_certificate_is_our_verdict(void **state)
@@ -140,7 +140,7 @@ int main(void)
 		cmocka_unit_test(forbidden_is_final_only_at_first),
 		cmocka_unit_test(unavailable_is_retried),
 		cmocka_unit_test(unreachable_is_retried),
-		cmocka_unit_test(received_alert_is_the_gateways_verdict),
+		cmocka_unit_test(alert_in_clear_is_nobodys_verdict),
 		cmocka_unit_test(refused_certificate_is_our_verdict),
 		cmocka_unit_test(broken_handshake_is_nobodys_verdict),
 	};
