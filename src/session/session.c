@@ -291,7 +291,17 @@ static bool is_logout(const struct frame *f)
 	return f->len && f->payload[0] == FRAME_BYE_LOGOUT;
 }
 
-/* The text behind the first byte of a DISCONNECT, cut and safe to print (the log escapes it). */
+/* The text behind the first byte of a DISCONNECT, cut; blanks for what could end a line of a log or a hook's variable.
+ */
+static void read_text(const struct frame *f, char text[SESSION_TEXT_MAX])
+{
+	snprintf(text, SESSION_TEXT_MAX, "%.*s", f->len > 1 ? (int)(f->len - 1) : 0,
+		 f->len > 1 ? (const char *)f->payload + 1 : "");
+	for (; *text; text++)
+		if ((unsigned char)*text < ' ' || *text == 0x7f)
+			*text = ' ';
+}
+
 static void handle_disconnect(struct session *s, struct channel *c, const struct frame *f, uint64_t now_ms)
 {
 	char text[SESSION_TEXT_MAX];
@@ -302,8 +312,12 @@ static void handle_disconnect(struct session *s, struct channel *c, const struct
 		session_gone(s, c, "left for now by the client", now_ms);
 		return;
 	}
-	snprintf(text, sizeof(text), "%.*s", f->len > 1 ? (int)(f->len - 1) : 0,
-		 f->len > 1 ? (const char *)f->payload + 1 : "");
+	/* ocserv's, when it is stopped, when its limits end a session, and after an error: worth another attempt. */
+	if (s->side == SESSION_CLIENT && f->kind == FRAME_DISCONNECT && f->len <= 1) {
+		session_gone(s, c, "ended by the gateway without a reason", now_ms);
+		return;
+	}
+	read_text(f, text);
 	if (c == s->next)
 		session_gone(s, c, text, now_ms);
 	else

@@ -16,7 +16,7 @@ make_ns gw alice bob other
 link_ns gw 192.0.2.1/24 alice 192.0.2.2/24
 link_ns gw 198.51.100.1/24 bob 198.51.100.2/24
 link_ns gw 203.0.113.1/24 other 203.0.113.2/24
-make_pki vpn.test alice bob hanging unwanted
+make_pki vpn.test alice bob hanging unwanted odd
 
 # What it is told goes to a file when it is complete. For "hanging" it waits for ever with a child, for "bob" at the end.
 cat >"$hook" <<END
@@ -141,6 +141,16 @@ start openconnect other openconnect --non-inter --cafile "$PKI/ca.crt" --resolve
 	-c "$PKI/issued/unwanted.crt" -k "$PKI/private/unwanted.key" https://vpn.test/
 check "openconnect that is refused ends with 1" exits openconnect 1
 check "and says why" said openconnect "refused by the gateway's connect hook"
+
+# --- one whose last words could end a line ---
+start_peer odd other --cert "$PKI/issued/odd.crt" --key "$PKI/private/odd.key" 203.0.113.1 443
+tell odd open >/dev/null
+tell odd login >/dev/null
+is "a client comes" "$(tell odd connect | cut -d' ' -f1)" 200
+tell odd frame 5 b0610a623d7f63 >/dev/null
+is "it says good-bye with control characters" "$(tell odd wait_close)" closed
+check "its hook runs" try 5 test -s "$WORK/disconnect.odd"
+is "and is told the rest of them" "$(told disconnect odd REASON_TEXT)" "a b= c"
 
 # --- what a disconnect hook is told ---
 in_ns bob ping -q -c 5 -i 0.1 10.20.0.1 >/dev/null

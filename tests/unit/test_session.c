@@ -405,7 +405,7 @@ static void disconnect_ends_the_session_with_its_text(void **state)
 	testsession_free(w);
 }
 
-static void disconnect_without_text_ends_it_too(void **state)
+static void disconnect_of_a_gateway_without_text_ends_only_its_stream(void **state)
 {
 	static const char *const byes[] = { "", "\xb0" };
 
@@ -414,11 +414,40 @@ static void disconnect_without_text_ends_it_too(void **state)
 		struct world *w = testsession_world(plain);
 		struct line *l = testsession_connect(w);
 
-		testsession_frame(at_client(l), i ? FRAME_TERMINATE : FRAME_DISCONNECT, byes[i], i);
-		assert_int_equal(client(w)->over, 1);
-		assert_string_equal(client(w)->why, "");
+		testsession_frame(at_client(l), FRAME_DISCONNECT, byes[i], i);
+		assert_int_equal(client(w)->over, 0);
+		assert_int_equal(client(w)->lost, 1);
 		testsession_free(w);
 	}
+}
+
+static void terminate_ends_it_without_text_too(void **state)
+{
+	struct world *w = testsession_world(plain);
+	struct line *l = testsession_connect(w);
+
+	(void)state;
+	testsession_frame(at_client(l), FRAME_TERMINATE, NULL, 0);
+	assert_int_equal(client(w)->over, 1);
+	assert_string_equal(client(w)->why, "");
+	testsession_free(w);
+}
+
+static void text_of_a_disconnect_has_no_control_characters(void **state)
+{
+	struct world *w = testsession_world(plain);
+	struct line *l = testsession_connect(w);
+
+	(void)state;
+	testsession_frame(at_gateway(l), FRAME_DISCONNECT,
+			  "\xb0"
+			  "a\nb\x7f"
+			  "c\x1b"
+			  "d\xc3\xa4",
+			  10);
+	assert_int_equal(gateway(w)->over, 1);
+	assert_string_equal(gateway(w)->why, "a b c d\xc3\xa4");
+	testsession_free(w);
 }
 
 static void disconnect_of_a_client_for_now_ends_only_its_stream(void **state)
@@ -522,7 +551,7 @@ static void swap_called_off_sends_on_the_old_stream_again(void **state)
 	session_release_sending(client(w)->s);
 	testsession_settle(w);
 	assert_int_equal(gateway(w)->arrived_len, 1);
-	testsession_frame(at_client(l), FRAME_DISCONNECT, NULL, 0);
+	testsession_frame(at_client(l), FRAME_DISCONNECT, "\xb0replaced", 9);
 	assert_int_equal(client(w)->over, 1);
 	testsession_free(w);
 }
@@ -768,7 +797,9 @@ int main(void)
 		cmocka_unit_test(compressed_data_ends_the_stream),
 		cmocka_unit_test(end_frame_from_a_stock_peer_ends_the_stream),
 		cmocka_unit_test(disconnect_ends_the_session_with_its_text),
-		cmocka_unit_test(disconnect_without_text_ends_it_too),
+		cmocka_unit_test(disconnect_of_a_gateway_without_text_ends_only_its_stream),
+		cmocka_unit_test(terminate_ends_it_without_text_too),
+		cmocka_unit_test(text_of_a_disconnect_has_no_control_characters),
 		cmocka_unit_test(disconnect_of_a_client_for_now_ends_only_its_stream),
 		cmocka_unit_test(disconnect_of_a_client_for_good_ends_its_session),
 		cmocka_unit_test(long_text_of_a_disconnect_is_cut),
