@@ -77,7 +77,7 @@ static void on_grant(void *arg, const struct http_message *m, const struct failu
 		failure_set(&refusal, FAILURE_STATUS, g.status, "the gateway refuses the tunnel: %d %s", g.status,
 			    g.reason);
 	else
-		failure_set(&refusal, FAILURE_UNREACHABLE, 0, "the gateway's grant: %s", err_text(r));
+		failure_set(&refusal, FAILURE_UNREACHABLE, 0, "the gateway's grant: %s: %s", err_text(r), g.reason);
 	tunnel_grant_fini(&g);
 	fail(o, &refusal);
 }

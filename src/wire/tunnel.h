@@ -115,9 +115,11 @@ int tunnel_encode_grant(const struct tunnel_grant *g, const struct tunnel_offer 
  * @m:   reply head
  * @out: filled, lists owned by it; free with tunnel_grant_fini(), also after a failure
  *
- * A status other than 200 is decoded, not an error. Lists longer than their limits are cut with one warning.
+ * A status other than 200 is decoded, not an error. Lists longer than their limits are cut with one warning, malformed
+ * DNS servers, domains and excludes left out with one each. An include is not: with none left all would be included.
  *
- * Return: 0, ERR_INVALID (no MTU, no address, a malformed value, an unknown content encoding), ERR_NOMEM.
+ * Return: 0; ERR_INVALID with @out->reason filled (no MTU, no address, a malformed value, an unknown content encoding);
+ * ERR_NOMEM.
  */
 int tunnel_decode_grant(const struct http_message *m, struct tunnel_grant *out);
 

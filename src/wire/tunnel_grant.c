@@ -2,6 +2,7 @@
 /* The reply to CONNECT: a grant in its header form. */
 #include <ctype.h>
 #include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -247,21 +248,47 @@ static int read_value(struct reader *r, enum value_kind kind, void *field, const
 	return ERR_INVALID;
 }
 
+/* A tunnel without it is still what the gateway meant: a malformed one is left out, not the end. */
+static bool can_do_without(enum value_kind kind)
+{
+	return kind == VALUE_DNS || kind == VALUE_SPLIT_DNS || kind == VALUE_EXCLUDE;
+}
+
 static int read_header(struct reader *r, const struct http_header *h)
 {
-	for (size_t i = 0; i < sizeof(headers) / sizeof(headers[0]); i++)
-		if (!strcasecmp(h->name, headers[i].name))
-			return read_value(r, headers[i].kind, (char *)r->grant + headers[i].field, h->value);
-	return 0;
+	char text[TUNNEL_TEXT_MAX];
+	size_t i = 0;
+	int result;
+
+	while (i < sizeof(headers) / sizeof(headers[0]) && strcasecmp(h->name, headers[i].name))
+		i++;
+	if (i == sizeof(headers) / sizeof(headers[0]))
+		return 0;
+	result = read_value(r, headers[i].kind, (char *)r->grant + headers[i].field, h->value);
+	if (result != ERR_INVALID)
+		return result;
+	value_text(h->value, text, sizeof(text));
+	if (can_do_without(headers[i].kind)) {
+		log_limited(LOG_LEVEL_WARN, "left out of the gateway's grant: %s: \"%s\"", headers[i].name, text);
+		return 0;
+	}
+	snprintf(r->grant->reason, sizeof(r->grant->reason), "%s: \"%.128s\"", headers[i].name, text);
+	return result;
 }
 
 static int check_grant(struct tunnel_grant *g)
 {
 	if (g->ipv6.addr.family == ADDR_NONE)
 		g->ipv6.len = 0; /* a netmask for an address that did not come */
-	if (!g->mtu || g->dtls_port > UINT16_MAX)
-		return ERR_INVALID;
-	return g->ipv4.family || g->ipv6.addr.family ? 0 : ERR_INVALID;
+	if (!g->mtu)
+		snprintf(g->reason, sizeof(g->reason), "no MTU");
+	else if (!g->ipv4.family && !g->ipv6.addr.family)
+		snprintf(g->reason, sizeof(g->reason), "no address");
+	else if (g->dtls_port > UINT16_MAX)
+		snprintf(g->reason, sizeof(g->reason), "X-DTLS-Port: %d", g->dtls_port);
+	else
+		return 0;
+	return ERR_INVALID;
 }
 
 static void write_seconds(struct head *h, const char *name, int seconds)

@@ -654,13 +654,11 @@ static void malformed_grant_is_refused(void **state)
 		"X-CSTP-Address-IP6: fd88::/129",
 		"X-CSTP-Netmask: 255.0.255.0",
 		"X-CSTP-Netmask: none",
-		"X-CSTP-DNS: dns.example",
 		"X-CSTP-Split-Include: 10.0.0.0/255.0.255.0",
 		"X-CSTP-Split-Include: 10.0.0.0/33",
 		"X-CSTP-Split-Include: 10.0.0.0/",
 		"X-CSTP-Split-Include: fd00::/255.0.0.0",
 		"X-CSTP-Split-Include: /255.0.0.0",
-		"X-CSTP-Split-Exclude-IP6: fd00::/x",
 		"X-CSTP-DPD: 20s",
 		"X-CSTP-DPD: 99999999999999999999",
 		"X-CSTP-Rekey-Time: ",
@@ -675,8 +673,19 @@ static void malformed_grant_is_refused(void **state)
 	};
 
 	(void)state;
-	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
 		assert_int_equal(decode_with(bad[i]), ERR_INVALID);
+		assert_memory_equal(decoded.reason, bad[i], strcspn(bad[i], " ")); /* it says which */
+	}
+}
+
+static void what_a_tunnel_can_do_without_is_left_out_when_malformed(void **state)
+{
+	(void)state;
+	assert_int_equal(decode_with("X-CSTP-DNS: dns.example\r\nX-CSTP-DNS: \r\nX-CSTP-DNS: 10.0.0.1"), 0);
+	assert_int_equal(decoded.dns_len, 1);
+	assert_int_equal(decode_with("X-CSTP-Split-Exclude-IP6: fd00::/x\r\nX-CSTP-Split-Exclude: 10.0.0.0/8"), 0);
+	assert_int_equal(decoded.excludes_len, 1);
 }
 
 static void app_id_is_limited(void **state)
@@ -698,8 +707,11 @@ static void domain_is_limited(void **state)
 	(void)state;
 	snprintf(header, sizeof(header), "X-CSTP-Default-Domain: %0*d", TUNNEL_NAME_MAX - 1, 0);
 	assert_int_equal(decode_with(header), 0);
-	snprintf(header, sizeof(header), "X-CSTP-Split-DNS: %0*d", TUNNEL_NAME_MAX, 0);
+	snprintf(header, sizeof(header), "X-CSTP-Default-Domain: %0*d", TUNNEL_NAME_MAX, 0);
 	assert_int_equal(decode_with(header), ERR_INVALID);
+	snprintf(header, sizeof(header), "X-CSTP-Split-DNS: %0*d", TUNNEL_NAME_MAX, 0);
+	assert_int_equal(decode_with(header), 0);
+	assert_int_equal(decoded.split_dns_len, 0);
 }
 
 static void off_has_many_names(void **state)
@@ -797,6 +809,7 @@ int main(void)
 		TEST(larger_of_the_mtus_counts),
 		TEST(routes_lose_the_bits_behind_their_length),
 		TEST(malformed_grant_is_refused),
+		TEST(what_a_tunnel_can_do_without_is_left_out_when_malformed),
 		TEST(app_id_is_limited),
 		TEST(domain_is_limited),
 		TEST(off_has_many_names),
