@@ -55,6 +55,7 @@ struct client {
 	struct backoff backoff;
 	uv_timer_t retry;
 	uint64_t up_ms;  /* when the present stream came up */
+	unsigned rounds; /* since then, or since the beginning */
 	bool succeeded;  /* the gateway has granted a tunnel before */
 	bool configured; /* the network stands */
 	bool adapting;   /* and is being adapted to the way that leads to the gateway now */

@@ -84,26 +84,13 @@ static struct prefix network_of(const struct addr *a, const struct addr *mask)
 	return prefix_network(&p);
 }
 
-static void add_everything(struct list *l, const struct tunnel_grant *g)
-{
-	struct prefix all = { .addr.family = ADDR_V4 };
-
-	if (g->ipv4.family)
-		add_prefix(l, NET_ROUTE, &all);
-	all.addr.family = ADDR_V6;
-	if (g->ipv6.addr.family)
-		add_prefix(l, NET_ROUTE, &all);
-}
-
 static void add_routes(struct list *l, const struct tunnel_grant *g)
 {
 	struct prefix own;
 
 	add_prefixes(l, NET_EXCLUDE, g->excludes, g->excludes_len);
-	if (!g->includes_len) {
-		add_everything(l, g);
-		return;
-	}
+	if (!g->includes_len)
+		return; /* no route at all means everything */
 	add_prefixes(l, NET_ROUTE, g->includes, g->includes_len);
 	if (!g->ipv4.family || !g->ipv4_netmask.family)
 		return;
@@ -126,7 +113,7 @@ static void add_banner(struct list *l, const char *text)
 			*at = ' ';
 }
 
-int items_from_grant(const struct tunnel_grant *g, int mtu, const struct addr *outer, size_t outer_len,
+int items_from_grant(const struct tunnel_grant *g, int mtu, const struct addr *outer, size_t outer_len, bool names,
 		     struct net_item *out, size_t cap)
 {
 	struct list l = { .items = out, .cap = cap };
@@ -140,9 +127,10 @@ int items_from_grant(const struct tunnel_grant *g, int mtu, const struct addr *o
 	for (i = 0; i < outer_len; i++)
 		add_address(&l, NET_GATEWAY, &outer[i]);
 	add_routes(&l, g);
-	for (i = 0; i < g->dns_len; i++)
+	for (i = 0; names && i < g->dns_len; i++)
 		add_address(&l, NET_DNS, &g->dns[i]);
-	add_domains(&l, g);
+	if (names)
+		add_domains(&l, g);
 	add_banner(&l, g->banner);
 	return l.full ? ERR_TOO_BIG : (int)l.len;
 }

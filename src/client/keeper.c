@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Keeps the tunnel. A round resolves and opens at once with the addresses that are known already: name servers may lie
- * behind the very tunnel that is down. What is resolved meanwhile serves the next round.
+ * Keeps the tunnel. A round resolves and opens at once with the addresses that are known already; what is resolved
+ * meanwhile serves the next round. When the first round has failed, the tunnel's name servers are taken back: they may
+ * lie behind the very tunnel that is down, and the gateway may have moved.
  */
 #include "client/keeper.h"
 
@@ -127,10 +128,11 @@ static void configure(struct client *c, enum net_phase phase)
 	struct net_item *items = calloc(ASK_NET_MAX, sizeof(*items));
 	struct addr outer[ASK_ADDRS_MAX];
 	size_t outer_len = outer_addrs(c, outer);
+	bool names = phase != NET_RECONNECTING || c->rounds <= 1;
 	int len = ERR_NOMEM;
 
 	if (items)
-		len = items_from_grant(&c->grant, c->conf->tunnel.mtu, outer, outer_len, items, ASK_NET_MAX);
+		len = items_from_grant(&c->grant, c->conf->tunnel.mtu, outer, outer_len, names, items, ASK_NET_MAX);
 	if (len < 0)
 		done(c, len);
 	else
@@ -256,8 +258,6 @@ static void open_stream(struct client *c)
 	if (c->session) {
 		wish.had_ipv4 = c->session->ipv4;
 		wish.had_ipv6 = c->session->ipv6;
-		if (!c->adapting)
-			adapt(c);
 	}
 	opening_start(&c->opening, &wish);
 }
@@ -292,6 +292,9 @@ static void resolve(struct client *c)
 
 static void begin_round(struct client *c)
 {
+	c->rounds++;
+	if (c->session && !c->adapting)
+		adapt(c);
 	resolve(c);
 	if (c->addrs_len)
 		open_stream(c);
@@ -343,6 +346,7 @@ int keeper_attach(struct client *c, struct channel *channel, const struct tunnel
 		return r;
 	}
 	c->up_ms = clock_ms();
+	c->rounds = 0;
 	return 0;
 }
 

@@ -184,21 +184,28 @@ static struct rtnl_nexthop *build_next_hop(const struct prefix *to, const struct
 	return nh;
 }
 
+/* Of an IPv4 route without gateway the next hop is on the link (rtnetlink(7), rtm_scope). */
+static uint8_t scope_of(const struct prefix *to, const struct next_hop *via)
+{
+	bool on_link = via->ifindex && via->gateway.family == ADDR_NONE;
+
+	return to->addr.family == ADDR_V4 && on_link ? RT_SCOPE_LINK : RT_SCOPE_UNIVERSE;
+}
+
 static struct rtnl_route *build_route(const struct prefix *to, const struct next_hop *via)
 {
 	struct prefix net = prefix_network(to);
 	struct nl_addr *dst = nl_from_addr(&net.addr, net.len);
-	struct rtnl_nexthop *nh = build_next_hop(to, via);
+	struct rtnl_nexthop *nh = via->ifindex ? build_next_hop(to, via) : NULL;
 	struct rtnl_route *route = rtnl_route_alloc();
 
-	if (dst && nh && route && rtnl_route_set_dst(route, dst) >= 0) {
+	if (dst && (nh || !via->ifindex) && route && rtnl_route_set_dst(route, dst) >= 0) {
 		rtnl_route_set_table(route, RT_TABLE_MAIN);
 		rtnl_route_set_protocol(route, NETLINK_PROTOCOL);
-		rtnl_route_set_type(route, RTN_UNICAST);
-		rtnl_route_set_scope(route, to->addr.family == ADDR_V4 && via->gateway.family == ADDR_NONE
-						    ? RT_SCOPE_LINK
-						    : RT_SCOPE_UNIVERSE);
-		rtnl_route_add_nexthop(route, nh); /* takes it */
+		rtnl_route_set_type(route, via->ifindex ? RTN_UNICAST : RTN_UNREACHABLE);
+		rtnl_route_set_scope(route, scope_of(to, via));
+		if (nh)
+			rtnl_route_add_nexthop(route, nh); /* takes it */
 		nl_addr_put(dst);
 		return route;
 	}

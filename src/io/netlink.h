@@ -12,8 +12,8 @@ enum { NETLINK_PROTOCOL = 173 }; /* rtm_protocol of every route we set: `ip rout
 /* Where packets to a prefix go. */
 struct next_hop {
 	struct addr gateway; /* ADDR_NONE: on the link itself */
-	int ifindex;
-	unsigned flags; /* RTNH_F_ONLINK or 0 */
+	int ifindex;         /* 0: nowhere, whoever sends there is told that it is unreachable */
+	unsigned flags;      /* RTNH_F_ONLINK or 0 */
 };
 
 /** netlink_open() - Connect to the kernel. Return: 0, ERR_SYS or ERR_NOMEM */

@@ -18,7 +18,7 @@
 #include "monitor/journal.h"
 
 #define RESOLV_CONF     "/etc/resolv.conf"
-#define RESOLVED_FOLDER "/run/systemd/resolve"
+#define RESOLVED_FOLDER "/run/systemd/resolve/"
 
 enum { COMMAND_DEADLINE_S = 5, FILE_MAX_LEN = 65536 };
 
@@ -238,25 +238,52 @@ static int file_entry(const char *path, const struct buf *original, const struct
 	return r;
 }
 
-static void file_restore(const char *path, const struct buf *original, const struct buf *ours)
+/* The three words of a file's entry; @original is left empty when there was no file. Return: whether there was one. */
+static int file_words(const char *entry, struct buf *path, struct buf *original, struct buf *ours)
+{
+	char *words = strdup(entry), *rest = words, *word[3] = { NULL };
+	int r = words ? 0 : ERR_NOMEM, existed = 0;
+
+	if (words) {
+		/* An empty original is an empty word, which strsep() keeps. */
+		word[0] = strsep(&rest, " ");
+		word[1] = strsep(&rest, " ");
+		word[2] = strsep(&rest, " ");
+		existed = word[1] && strcmp(word[1], nothing) != 0;
+		if (!word[2])
+			r = ERR_INVALID;
+	}
+	if (r == 0 && (r = word_read(word[0], path)) == 0 && existed)
+		r = word_read(word[1], original);
+	if (r == 0)
+		r = word_read(word[2], ours);
+	free(words);
+	return r < 0 ? r : existed;
+}
+
+static bool file_holds(const char *path, const struct buf *text)
 {
 	struct buf now = BUF_INIT;
-	int r = file_read(path, &now);
+	bool same = file_read(path, &now) == 0 && buf_len(&now) == buf_len(text) &&
+		    !memcmp(buf_data(&now), buf_data(text), buf_len(text));
 
-	if (r == ERR_MISSING && !original)
-		goto out;
-	if (r == 0 && original && buf_len(&now) == buf_len(original) &&
-	    !memcmp(buf_data(&now), buf_data(original), buf_len(&now)))
-		goto out; /* never changed */
-	if (r < 0 || buf_len(&now) != buf_len(ours) || memcmp(buf_data(&now), buf_data(ours), buf_len(&now))) {
+	buf_fini(&now);
+	return same;
+}
+
+static void file_restore(const char *path, const struct buf *original, const struct buf *ours)
+{
+	int r;
+
+	if (original ? file_holds(path, original) : access(path, F_OK) < 0)
+		return; /* never changed */
+	if (!file_holds(path, ours)) {
 		log_warn("changed by somebody else meanwhile, left as it is: %s", path);
-		goto out;
+		return;
 	}
 	r = original ? file_write(path, original) : unlink(path) < 0 ? ERR_SYS : 0;
 	if (r < 0)
 		log_err("cannot restore %s: %s", path, err_text(r));
-out:
-	buf_fini(&now);
 }
 
 void dns_init(struct dns *d, struct journal *j, const char *device)
@@ -307,6 +334,23 @@ out:
 	return r;
 }
 
+/* Programs ask systemd-resolved only when /etc/resolv.conf is one of its files, or says what they say. */
+static bool resolved_is_asked(void)
+{
+	struct buf text = BUF_INIT;
+	char real[PATH_MAX];
+	bool asked;
+
+	if (access(RESOLVED_FOLDER, F_OK) < 0)
+		return false;
+	if (realpath(RESOLV_CONF, real) && !strncmp(real, RESOLVED_FOLDER, strlen(RESOLVED_FOLDER)))
+		return true;
+	asked = file_read(RESOLV_CONF, &text) == 0 && buf_append(&text, "", 1) == 0 &&
+		strstr((const char *)buf_data(&text), "nameserver 127.0.0.53");
+	buf_fini(&text);
+	return asked;
+}
+
 int dns_set(struct dns *d, const struct plan *plan)
 {
 	struct buf text = BUF_INIT;
@@ -315,7 +359,7 @@ int dns_set(struct dns *d, const struct plan *plan)
 	undo(d);
 	if (!plan->dns.len)
 		return 0;
-	if (access(RESOLVED_FOLDER, F_OK) == 0 && set_link(d, plan) == 0)
+	if (resolved_is_asked() && set_link(d, plan) == 0)
 		return 0;
 	r = dns_text(plan, &text);
 	if (r == 0)
@@ -329,6 +373,19 @@ int dns_set(struct dns *d, const struct plan *plan)
 out:
 	buf_fini(&text);
 	return r;
+}
+
+bool dns_stands(const struct dns *d)
+{
+	struct buf path = BUF_INIT, original = BUF_INIT, ours = BUF_INIT;
+	bool stands = true;
+
+	if (d->kind && !strcmp(d->kind, DNS_FILE) && file_words(d->text, &path, &original, &ours) >= 0)
+		stands = file_holds((char *)buf_data(&path), &ours);
+	buf_fini(&path);
+	buf_fini(&original);
+	buf_fini(&ours);
+	return stands;
 }
 
 void dns_undo_link(void *arg, const char *text)
@@ -348,25 +405,11 @@ void dns_undo_resolvconf(void *arg, const char *text)
 void dns_undo_file(void *arg, const char *text)
 {
 	struct buf path = BUF_INIT, original = BUF_INIT, ours = BUF_INIT;
-	char *words = strdup(text), *rest = NULL, *word[3] = { NULL };
-	bool existed;
+	int existed = file_words(text, &path, &original, &ours);
 
 	(void)arg;
-	if (words) {
-		/* An empty original is an empty word, which strsep() keeps. */
-		rest = words;
-		word[0] = strsep(&rest, " ");
-		word[1] = strsep(&rest, " ");
-		word[2] = strsep(&rest, " ");
-	}
-	if (!word[2])
-		goto out;
-	existed = strcmp(word[1], nothing) != 0;
-	if (word_read(word[0], &path) == 0 && (!existed || word_read(word[1], &original) == 0) &&
-	    word_read(word[2], &ours) == 0)
+	if (existed >= 0)
 		file_restore((char *)buf_data(&path), existed ? &original : NULL, &ours);
-out:
-	free(words);
 	buf_fini(&path);
 	buf_fini(&original);
 	buf_fini(&ours);

@@ -31,6 +31,9 @@ void dns_init(struct dns *d, struct journal *j, const char *device);
 /** dns_set() - Replace what stands by @plan's servers and domains; none: only undo. Return: 0, ERR_SYS, ERR_NOMEM */
 int dns_set(struct dns *d, const struct plan *plan);
 
+/** dns_stands() - Whether what was set is still there; only a file can be rewritten by others without our knowledge */
+bool dns_stands(const struct dns *d);
+
 /** dns_text() - The lines of a resolv.conf for @plan, appended to @out. Return: 0 or ERR_NOMEM */
 int dns_text(const struct plan *plan, struct buf *out);
 

@@ -21,7 +21,7 @@
 
 enum { DEFAULT_MTU = 1400, ROUTE_TEXT_LEN = 160 };
 
-/* A destination kept outside the tunnel, and the way it was given. */
+/* A destination kept outside the tunnel and the way it was given, or one that is blocked. */
 struct outside {
 	struct prefix to;
 	struct next_hop via;
@@ -39,7 +39,7 @@ struct network {
 	struct script *script; /* NULL: we set things ourselves */
 	struct dns dns;
 	struct plan *now, *next;
-	struct outside outside[ASK_NET_MAX];
+	struct outside outside[ASK_NET_MAX + 4]; /* with the halves of families that are blocked */
 	size_t outside_len;
 	bool begun;
 	bool unsure; /* the last change failed half-way: all is set again */
@@ -206,18 +206,12 @@ static bool same_way(const struct next_hop *a, const struct next_hop *b)
 	return addr_equal(&a->gateway, &b->gateway) && a->ifindex == b->ifindex && a->flags == b->flags;
 }
 
-static int outside_add(struct network *n, const struct prefix *to)
+static int outside_set(struct network *n, const struct prefix *to, const struct next_hop *via)
 {
-	struct outside route = { .to = *to }, *old = outside_find(n, to);
+	struct outside route = { .to = *to, .via = *via }, *old = outside_find(n, to);
 	char text[ROUTE_TEXT_LEN];
-	int r = netlink_next_hop(n->nl, to, n->ifindex, &route.via);
+	int r;
 
-	if (r == ERR_MISSING) {
-		log_warn("no way outside the tunnel: %s", prefix_format(to, text));
-		return 0;
-	}
-	if (r < 0)
-		return r;
 	if (old && !same_way(&old->via, &route.via)) {
 		outside_remove(n, old);
 		old = NULL;
@@ -237,15 +231,37 @@ static int outside_add(struct network *n, const struct prefix *to)
 	return 0;
 }
 
+static int outside_add(struct network *n, const struct prefix *to)
+{
+	char text[PREFIX_TEXT_LEN];
+	struct next_hop via;
+	int r = netlink_next_hop(n->nl, to, n->ifindex, &via);
+
+	if (r == ERR_MISSING) {
+		log_warn("no way outside the tunnel: %s", prefix_format(to, text));
+		return 0;
+	}
+	return r < 0 ? r : outside_set(n, to, &via);
+}
+
+/* A host that does not speak the family has nothing to block. */
+static int outside_block(struct network *n, const struct prefix *to)
+{
+	static const struct next_hop nowhere;
+	int r = outside_set(n, to, &nowhere);
+
+	return r == ERR_SYS ? 0 : r;
+}
+
 static int outside_add_all(struct network *n, const struct plan *plan)
 {
 	char text[PREFIX_TEXT_LEN];
 	size_t i;
-	int r;
+	int r = 0;
 
 	/* Those that go make room for those that come. */
 	for (i = n->outside_len; i-- > 0;)
-		if (!plan_has(&plan->outside, &n->outside[i].to))
+		if (!plan_has(&plan->outside, &n->outside[i].to) && !plan_has(&plan->blocked, &n->outside[i].to))
 			outside_remove(n, &n->outside[i]);
 	for (i = 0; i < plan->outside.len; i++) {
 		r = outside_add(n, &plan->outside.items[i]);
@@ -255,7 +271,9 @@ static int outside_add_all(struct network *n, const struct plan *plan)
 			return r;
 		}
 	}
-	return 0;
+	for (i = 0; i < plan->blocked.len && r == 0; i++)
+		r = outside_block(n, &plan->blocked.items[i]);
+	return r;
 }
 
 static bool same_prefixes(const struct plan_prefixes *a, const struct plan_prefixes *b)
@@ -329,7 +347,7 @@ static int change(struct network *n)
 		return r;
 	if ((moved || !same_prefixes(&now->routes, &next->routes)) && (r = change_routes(n, now, next)) < 0)
 		return r;
-	if (same_dns(now, next) && !n->unsure)
+	if (same_dns(now, next) && !n->unsure && dns_stands(&n->dns))
 		return 0;
 	r = dns_set(&n->dns, next);
 	if (r < 0)
@@ -358,7 +376,17 @@ static void log_refusal(const struct net_item *item)
 		snprintf(text, sizeof(text), "%u", item->number);
 	else if (item->kind != NET_DOMAIN && item->kind != NET_BANNER)
 		prefix_format(&item->prefix, text);
-	log_warn("refused from the gateway: %s %s", kinds[item->kind], text);
+	log_limited(LOG_LEVEL_WARN, "refused from the gateway: %s %s", kinds[item->kind], text);
+}
+
+/* What the plan leaves out. */
+static void log_refusals(const struct network *n)
+{
+	size_t i;
+
+	for (i = 0; i < n->len; i++)
+		if (!plan_allows(&n->items[i]))
+			log_refusal(&n->items[i]);
 }
 
 static int commit_plain(struct network *n)
@@ -450,9 +478,9 @@ int network_commit(struct network *n, void (*done)(void *arg, int result), void 
 		memcpy(n->items, n->standing, n->standing_len * sizeof(*n->items));
 		n->len = n->standing_len;
 	}
+	log_refusals(n);
 	r = plan_build(n->items, n->len, n->next, &bad);
 	if (r < 0) {
-		log_refusal(&n->items[bad]);
 		done(arg, r);
 		return 0;
 	}

@@ -37,7 +37,7 @@ static bool mtu_ok(uint32_t mtu)
 	return mtu >= PLAN_MTU_MIN && mtu <= PLAN_MTU_MAX;
 }
 
-static bool item_allowed(const struct net_item *item)
+bool plan_allows(const struct net_item *item)
 {
 	struct prefix net = prefix_network(&item->prefix);
 
@@ -60,6 +60,12 @@ static bool item_allowed(const struct net_item *item)
 	return true;
 }
 
+/* Without an address or with a wrong MTU there is no tunnel; without one of the others there is. */
+static bool item_vital(const struct net_item *item)
+{
+	return item->kind == NET_ADDRESS || item->kind == NET_MTU;
+}
+
 static bool has_family(const struct plan *plan, enum addr_family family)
 {
 	size_t i;
@@ -70,16 +76,16 @@ static bool has_family(const struct plan *plan, enum addr_family family)
 	return false;
 }
 
+/* A family that got no address leads nowhere: it may not go past a tunnel that is for everything. */
 static void add_everything(struct plan *plan, enum addr_family family)
 {
+	struct plan_prefixes *list = has_family(plan, family) ? &plan->routes : &plan->blocked;
 	struct prefix half = { .addr.family = (uint8_t)family, .len = 1 };
 
-	if (!has_family(plan, family))
-		return;
 	plan->everything = true;
-	add(&plan->routes, &half);
+	add(list, &half);
 	half.addr.bytes[0] = 0x80;
-	add(&plan->routes, &half);
+	add(list, &half);
 }
 
 static void collect(const struct net_item *items, size_t len, struct plan *plan)
@@ -88,6 +94,8 @@ static void collect(const struct net_item *items, size_t len, struct plan *plan)
 	size_t i;
 
 	for (i = 0; i < len; i++) {
+		if (!plan_allows(&items[i]))
+			continue;
 		net = prefix_network(&items[i].prefix);
 		switch (items[i].kind) {
 		case NET_ADDRESS:
@@ -124,7 +132,9 @@ static void collect_routes(const struct net_item *items, size_t len, struct plan
 
 		if (items[i].kind != NET_ROUTE)
 			continue;
-		any = true;
+		any = true; /* one that is refused, too: that is no wish for everything */
+		if (!plan_allows(&items[i]))
+			continue;
 		if (net.len)
 			add(&plan->routes, &net);
 		else
@@ -155,7 +165,8 @@ static void keep_gateway_outside(const struct net_item *items, size_t len, struc
 
 		if (items[i].kind != NET_GATEWAY || !host_ok(&p->addr))
 			continue; /* one that is loopback or link-local no route can swallow */
-		if (swallowed(&plan->routes, &p->addr) || swallowed(&plan->addresses, &p->addr))
+		if (swallowed(&plan->routes, &p->addr) || swallowed(&plan->blocked, &p->addr) ||
+		    swallowed(&plan->addresses, &p->addr))
 			add(&plan->outside, p);
 	}
 }
@@ -165,7 +176,7 @@ int plan_build(const struct net_item *items, size_t len, struct plan *plan, size
 	size_t i;
 
 	for (i = 0; i < len; i++) {
-		if (i < ASK_NET_MAX && item_allowed(&items[i]))
+		if (i < ASK_NET_MAX && (plan_allows(&items[i]) || !item_vital(&items[i])))
 			continue;
 		*bad = i;
 		return ERR_REFUSED;

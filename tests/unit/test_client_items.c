@@ -39,7 +39,7 @@ static struct tunnel_grant a_grant(void)
 
 static int convert(const struct tunnel_grant *g)
 {
-	return items_from_grant(g, 0, NULL, 0, items, ASK_NET_MAX);
+	return items_from_grant(g, 0, NULL, 0, true, items, ASK_NET_MAX);
 }
 
 static int count(enum net_kind kind, int len)
@@ -98,17 +98,30 @@ static void ipv6_address_keeps_its_prefix(void **state)
 	assert_true(holds(NET_ADDRESS, "fd20:aa::7/64", len));
 }
 
-static void no_includes_mean_everything_of_each_granted_family(void **state)
+static void no_includes_give_no_route(void **state)
 {
 	struct tunnel_grant g = a_grant();
-	int len = convert(&g);
 
 	(void)state;
-	assert_true(holds(NET_ROUTE, "0.0.0.0/0", len));
-	assert_false(holds(NET_ROUTE, "::/0", len));
-	g.ipv6 = prefix("fd20:aa::7/128");
+	assert_int_equal(count(NET_ROUTE, convert(&g)), 0);
+}
+
+static void names_are_left_out_on_demand(void **state)
+{
+	struct tunnel_grant g = a_grant();
+	int len;
+
+	(void)state;
+	g.dns[0] = addr("10.20.0.1");
+	g.dns_len = 1;
+	snprintf(g.default_domain, sizeof(g.default_domain), "corp.example");
 	len = convert(&g);
-	assert_true(holds(NET_ROUTE, "::/0", len));
+	assert_int_equal(count(NET_DNS, len), 1);
+	assert_int_equal(count(NET_DOMAIN, len), 1);
+	len = items_from_grant(&g, 0, NULL, 0, false, items, ASK_NET_MAX);
+	assert_int_equal(count(NET_DNS, len), 0);
+	assert_int_equal(count(NET_DOMAIN, len), 0);
+	assert_int_equal(count(NET_ADDRESS, len), 1);
 }
 
 static void includes_are_the_only_routes(void **state)
@@ -162,7 +175,7 @@ static void excludes_and_gateways_stay_outside(void **state)
 	(void)state;
 	g.excludes = &exclude;
 	g.excludes_len = 1;
-	len = items_from_grant(&g, 0, outer, 2, items, ASK_NET_MAX);
+	len = items_from_grant(&g, 0, outer, 2, true, items, ASK_NET_MAX);
 	assert_true(holds(NET_EXCLUDE, "10.1.0.0/16", len));
 	assert_true(holds(NET_GATEWAY, "192.0.2.1/32", len));
 	assert_true(holds(NET_GATEWAY, "2001:db8::1/128", len));
@@ -174,8 +187,8 @@ static void smaller_mtu_counts(void **state)
 
 	(void)state;
 	assert_int_equal(mtu_of(convert(&g)), 1400);
-	assert_int_equal(mtu_of(items_from_grant(&g, 1300, NULL, 0, items, ASK_NET_MAX)), 1300);
-	assert_int_equal(mtu_of(items_from_grant(&g, 1500, NULL, 0, items, ASK_NET_MAX)), 1400);
+	assert_int_equal(mtu_of(items_from_grant(&g, 1300, NULL, 0, true, items, ASK_NET_MAX)), 1300);
+	assert_int_equal(mtu_of(items_from_grant(&g, 1500, NULL, 0, true, items, ASK_NET_MAX)), 1400);
 }
 
 static void name_servers_and_domains_are_taken(void **state)
@@ -255,7 +268,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(ipv4_address_stands_alone),
 		cmocka_unit_test(ipv6_address_keeps_its_prefix),
-		cmocka_unit_test(no_includes_mean_everything_of_each_granted_family),
+		cmocka_unit_test(no_includes_give_no_route),
+		cmocka_unit_test(names_are_left_out_on_demand),
 		cmocka_unit_test(includes_are_the_only_routes),
 		cmocka_unit_test(netmask_routes_its_network),
 		cmocka_unit_test(host_netmask_routes_nothing),

@@ -43,15 +43,32 @@ static bool has(const struct plan_prefixes *list, const char *text)
 	return plan_has(list, &p);
 }
 
-static void no_route_means_everything_of_the_families_with_an_address(void **state)
+static void no_route_means_everything(void **state)
 {
 	(void)state;
 	item(NET_ADDRESS, "10.20.0.5/24");
+	item(NET_ADDRESS, "fd20::5/64");
 	assert_int_equal(build(), 0);
 	assert_true(plan.everything);
-	assert_int_equal(plan.routes.len, 2);
+	assert_int_equal(plan.routes.len, 4);
 	assert_true(has(&plan.routes, "0.0.0.0/1"));
 	assert_true(has(&plan.routes, "128.0.0.0/1"));
+	assert_true(has(&plan.routes, "::/1"));
+	assert_true(has(&plan.routes, "8000::/1"));
+	assert_int_equal(plan.blocked.len, 0);
+}
+
+static void a_family_without_address_does_not_go_past_the_tunnel(void **state)
+{
+	(void)state;
+	item(NET_ADDRESS, "10.20.0.5/24");
+	item(NET_GATEWAY, "2001:db8::1");
+	assert_int_equal(build(), 0);
+	assert_int_equal(plan.routes.len, 2);
+	assert_int_equal(plan.blocked.len, 2);
+	assert_true(has(&plan.blocked, "::/1"));
+	assert_true(has(&plan.blocked, "8000::/1"));
+	assert_true(has(&plan.outside, "2001:db8::1/128"));
 }
 
 static void default_routes_become_halves(void **state)
@@ -127,20 +144,49 @@ static void refused(enum net_kind kind, const char *prefix)
 	assert_int_equal(bad, 1);
 }
 
-static void loopback_link_local_and_multicast_are_refused(void **state)
+static void left_out(enum net_kind kind, const char *prefix)
+{
+	begin(NULL);
+	item(NET_ADDRESS, "10.20.0.5/32");
+	item(NET_ROUTE, "10.0.0.0/8");
+	item(kind, prefix);
+	assert_false(plan_allows(&items[2]));
+	assert_int_equal(build(), 0);
+	assert_int_equal(plan.routes.len, 1);
+	assert_int_equal(plan.outside.len + plan.blocked.len + plan.dns.len, 0);
+}
+
+static void special_addresses_are_refused(void **state)
 {
 	(void)state;
-	refused(NET_ROUTE, "127.0.0.0/8");
-	refused(NET_ROUTE, "169.254.1.0/24");
-	refused(NET_ROUTE, "224.0.0.0/4");
-	refused(NET_ROUTE, "fe80::/64");
-	refused(NET_ROUTE, "ff02::/16");
 	refused(NET_ADDRESS, "127.0.0.2/8");
 	refused(NET_ADDRESS, "0.0.0.0/0");
 	refused(NET_ADDRESS, "fe80::1/64");
-	refused(NET_DNS, "127.0.0.53");
-	refused(NET_EXCLUDE, "::1/128");
-	refused(NET_EXCLUDE, "0.0.0.0/0");
+}
+
+static void special_routes_excludes_and_servers_are_left_out(void **state)
+{
+	(void)state;
+	left_out(NET_ROUTE, "127.0.0.0/8");
+	left_out(NET_ROUTE, "169.254.1.0/24");
+	left_out(NET_ROUTE, "224.0.0.0/4");
+	left_out(NET_ROUTE, "fe80::/64");
+	left_out(NET_ROUTE, "ff02::/16");
+	left_out(NET_DNS, "127.0.0.53");
+	left_out(NET_DNS, "fe80::53");
+	left_out(NET_EXCLUDE, "::1/128");
+	left_out(NET_EXCLUDE, "0.0.0.0/0");
+	left_out(NET_EXCLUDE, "224.0.0.0/24");
+}
+
+static void a_route_that_is_left_out_does_not_mean_everything(void **state)
+{
+	(void)state;
+	item(NET_ADDRESS, "10.20.0.5/32");
+	item(NET_ROUTE, "224.0.0.0/4");
+	assert_int_equal(build(), 0);
+	assert_false(plan.everything);
+	assert_int_equal(plan.routes.len + plan.blocked.len, 0);
 }
 
 static void mtu_has_its_range(void **state)
@@ -174,14 +220,17 @@ static void one_item_over_the_limit_is_refused(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup(no_route_means_everything_of_the_families_with_an_address, begin),
+		cmocka_unit_test_setup(no_route_means_everything, begin),
+		cmocka_unit_test_setup(a_family_without_address_does_not_go_past_the_tunnel, begin),
 		cmocka_unit_test_setup(default_routes_become_halves, begin),
 		cmocka_unit_test_setup(split_routes_are_taken_as_they_are_and_once, begin),
 		cmocka_unit_test_setup(a_gateway_that_a_route_swallows_stays_outside, begin),
 		cmocka_unit_test_setup(a_gateway_in_the_addresss_network_stays_outside, begin),
 		cmocka_unit_test_setup(a_gateway_that_no_route_touches_needs_nothing, begin),
 		cmocka_unit_test_setup(excludes_stay_outside, begin),
-		cmocka_unit_test_setup(loopback_link_local_and_multicast_are_refused, begin),
+		cmocka_unit_test_setup(special_addresses_are_refused, begin),
+		cmocka_unit_test_setup(special_routes_excludes_and_servers_are_left_out, begin),
+		cmocka_unit_test_setup(a_route_that_is_left_out_does_not_mean_everything, begin),
 		cmocka_unit_test_setup(mtu_has_its_range, begin),
 		cmocka_unit_test_setup(one_item_over_the_limit_is_refused, begin),
 	};
