@@ -42,6 +42,7 @@ struct arrival {
 	struct tunnel_offer offer;
 	struct session *session; /* referenced; NULL: to be made */
 	struct admission admission;
+	bool hooked; /* the connect hook has run */
 	int hook_result;
 };
 
@@ -246,7 +247,9 @@ static struct session *make_session(struct arrival *a)
 /* The addresses of the admission go back, and the stream is refused. */
 static void refuse_new(struct arrival *a, int status, const char *reason)
 {
-	peers_release(a->worker->server->peers, &a->admission);
+	peers_release(a->worker->server->peers, &a->proof, a->offer.cookie, &a->admission);
+	if (a->hooked && a->hook_result == 0)
+		member_disconnect_hook(a->session, reason); /* what the connect hook did is to be undone */
 	refuse_arrival(a, status, reason);
 }
 
@@ -260,12 +263,7 @@ static void enter(struct arrival *a)
 		refuse_new(a, 503, "out of memory");
 		return;
 	}
-	if (peers_enter(w->server->peers, &a->proof, a->offer.cookie, s) < 0) {
-		a->session = NULL;
-		refuse_new(a, 503, "another connection of yours was faster");
-		member_free(s);
-		return;
-	}
+	peers_enter(w->server->peers, &a->proof, a->offer.cookie, s);
 	session_get(s); /* the arrival's; the first reference is this room's, until the session is drained */
 	session_table_add(w->server->table, s);
 	TAILQ_INSERT_TAIL(&w->sessions, s, of_home);
@@ -278,12 +276,14 @@ static void after_hook(void *arg)
 
 	if (a->hook_result == 0 && !a->worker->stopping) {
 		enter(a);
-		return;
+	} else if (a->hook_result == 0) {
+		refuse_new(a, 503, "the gateway is stopping");
+	} else {
+		report_count_add(COUNT_HOOK_REFUSED);
+		refuse_new(a, a->hook_result == ERR_REFUSED ? 403 : 503,
+			   a->hook_result == ERR_REFUSED ? "refused by the gateway's connect hook"
+							 : "the gateway's connect hook did not finish");
 	}
-	report_count_add(COUNT_HOOK_REFUSED);
-	refuse_new(a, a->hook_result == ERR_REFUSED ? 403 : 503,
-		   a->hook_result == ERR_REFUSED ? "refused by the gateway's connect hook"
-						 : "the gateway's connect hook did not finish");
 }
 
 /* Main loop: the hook has ended. */
@@ -291,6 +291,7 @@ static void hook_done(void *arg, int result)
 {
 	struct arrival *a = arg;
 
+	a->hooked = true;
 	a->hook_result = result;
 	if (mailbox_post(a->worker->path.mailbox, after_hook, a) < 0)
 		log_err("out of memory: a connection is stuck");
@@ -322,16 +323,36 @@ static void end_replaced(struct server *server, struct admission *admission)
 	admission->replaced_len = 0;
 }
 
+/* The admission failed, so there is nothing to release. */
+static void refuse_admission(struct arrival *a, int why)
+{
+	switch (why) {
+	case ERR_FULL:
+		report_count_add(COUNT_POOL_EMPTY);
+		refuse_arrival(a, 503, "no address is free");
+		return;
+	case ERR_EXISTS:
+		refuse_arrival(a, 503, "another connection of yours is on its way");
+		return;
+	case ERR_DENIED:
+		report_count_add(COUNT_COOKIE_REFUSED);
+		refuse_arrival(a, 401, "the cookie is not acceptable");
+		return;
+	default:
+		refuse_arrival(a, 503, "no address of a family you asked for");
+		return;
+	}
+}
+
 static void begin_session(struct arrival *a)
 {
 	struct server *server = a->worker->server;
 	int r;
 
-	r = peers_admit(server->peers, &a->proof, a->offer.ipv4, a->offer.ipv6, &a->admission);
+	r = peers_admit(server->peers, &a->proof, a->offer.cookie, a->offer.ipv4, a->offer.ipv6, &a->admission);
 	end_replaced(server, &a->admission);
 	if (r < 0) {
-		report_count_add(COUNT_POOL_EMPTY);
-		refuse_arrival(a, 503, r == ERR_FULL ? "no address is free" : "no address of a family you asked for");
+		refuse_admission(a, r);
 		return;
 	}
 	a->session = make_session(a);

@@ -111,7 +111,7 @@ static void ask_disconnect_hook(void *arg)
 	free(letter);
 }
 
-static void run_disconnect_hook(struct session *s, const char *reason)
+void member_disconnect_hook(struct session *s, const char *reason)
 {
 	struct server *server = member_home(s)->server;
 	struct hook_letter *letter;
@@ -135,7 +135,7 @@ static void end_session(struct session *s, const char *why, const char *tell)
 	peers_leave(w->server->peers, s);
 	TAILQ_REMOVE(&w->sessions, s, of_home);
 	set_source(s, &none);
-	run_disconnect_hook(s, why);
+	member_disconnect_hook(s, why);
 	log_info("down session=%llu name=%s reason=\"%s\"", (unsigned long long)s->id, s->name, why);
 	server_event(w->server, report_event("down", s, NULL, why));
 	session_end(s, tell, clock_ms());

@@ -26,6 +26,9 @@ struct mailbox *member_main_mailbox(struct server *server);
 /** member_facts() - What a hook is told of a session; @reason may be NULL */
 void member_facts(const struct session *s, bool connect, const char *reason, struct hook_facts *out);
 
+/** member_disconnect_hook() - Have the disconnect hook run, if there is one, for a session whose connect hook has */
+void member_disconnect_hook(struct session *s, const char *reason);
+
 /** member_end() - End it for good, with a reason for its peer. NULL: without DISCONNECT, the gateway is stopping */
 void member_end(struct session *s, const char *reason);
 

@@ -25,6 +25,7 @@ struct cookie {
 	uint8_t bytes[COOKIE_BYTES];
 	uint64_t expires_ms;     /* while it has no session */
 	struct session *session; /* borrowed from the peer's list */
+	bool admitted;           /* between peers_admit() and peers_enter() or peers_release() */
 	TAILQ_ENTRY(cookie) next;
 };
 
@@ -35,6 +36,7 @@ struct peer {
 	TAILQ_HEAD(, cookie) cookies;
 	TAILQ_HEAD(, session) sessions; /* oldest first, referenced */
 	size_t cookies_len, sessions_len;
+	size_t admitted; /* sessions to be: they count like those that are */
 	LIST_ENTRY(peer) bucket;
 };
 
@@ -104,7 +106,12 @@ static void drop_cookie(struct peer *peer, struct cookie *c)
 	free(c);
 }
 
-/* Room for one more: the oldest cookie without a session goes. */
+static bool in_use(const struct cookie *c)
+{
+	return c->session || c->admitted;
+}
+
+/* Room for one more: the oldest cookie that is not in use goes. */
 static void limit_cookies(struct peer *peer)
 {
 	struct cookie *c;
@@ -112,7 +119,7 @@ static void limit_cookies(struct peer *peer)
 	if (peer->cookies_len < PEER_COOKIES_MAX)
 		return;
 	TAILQ_FOREACH(c, &peer->cookies, next) {
-		if (c->session)
+		if (in_use(c))
 			continue;
 		drop_cookie(peer, c);
 		return;
@@ -137,7 +144,7 @@ static struct cookie *find_cookie(struct peer *peer, const char *text, uint64_t 
 	if (strlen(text) != 2 * COOKIE_BYTES || hex_decode(text, 2 * COOKIE_BYTES, bytes) < 0)
 		return NULL;
 	TAILQ_FOREACH(c, &peer->cookies, next) {
-		if (same_secret(c->bytes, bytes, sizeof(bytes)) && (c->session || now_ms < c->expires_ms))
+		if (same_secret(c->bytes, bytes, sizeof(bytes)) && (in_use(c) || now_ms < c->expires_ms))
 			found = c;
 	}
 	explicit_bzero(bytes, sizeof(bytes));
@@ -204,16 +211,19 @@ static size_t limit_of(const struct peers *p, const struct peer *peer)
 	return (size_t)p->conf->limits.sessions_per_client;
 }
 
-static void replace_older(struct peers *p, struct peer *peer, struct admission *out)
+/* Whether there is room for one more session of @peer, once older ones have made place. */
+static int replace_older(struct peers *p, struct peer *peer, struct admission *out)
 {
 	size_t limit = limit_of(p, peer);
 
-	while (peer->sessions_len >= limit && out->replaced_len < sizeof(out->replaced) / sizeof(out->replaced[0])) {
+	while (peer->sessions_len && peer->sessions_len + peer->admitted >= limit &&
+	       out->replaced_len < sizeof(out->replaced) / sizeof(out->replaced[0])) {
 		struct session *s = choose_replaced(peer);
 
 		take_out(p, peer, s);
 		out->replaced[out->replaced_len++] = s;
 	}
+	return peer->sessions_len + peer->admitted < limit ? 0 : ERR_EXISTS;
 }
 
 static int lease_family(struct lease_pool *pool, const struct addr *fixed, const char *name, struct addr *out)
@@ -310,55 +320,73 @@ int peers_claim(struct peers *p, const struct tls_identity_proof *proof, const c
 	return c ? 0 : ERR_DENIED;
 }
 
-int peers_admit(struct peers *p, const struct tls_identity_proof *proof, bool ipv4, bool ipv6, struct admission *out)
+static int admit(struct peers *p, struct peer *peer, struct cookie *c, bool ipv4, bool ipv6, struct admission *out)
 {
-	struct peer *peer;
 	int r;
 
-	*out = (struct admission){ 0 };
-	pthread_mutex_lock(&p->lock);
-	peer = get_peer(p, proof);
-	if (!peer) {
-		pthread_mutex_unlock(&p->lock);
-		return ERR_NOMEM;
-	}
-	out->fixed = peer->fixed;
-	replace_older(p, peer, out);
-	r = lease_both(p, peer, ipv4, ipv6, out);
-	forget_peer_if_idle(peer);
-	pthread_mutex_unlock(&p->lock);
-	return r;
+	if (in_use(c))
+		return ERR_EXISTS;
+	if ((r = replace_older(p, peer, out)) < 0 || (r = lease_both(p, peer, ipv4, ipv6, out)) < 0)
+		return r;
+	c->admitted = true;
+	peer->admitted++;
+	return 0;
 }
 
-void peers_release(struct peers *p, const struct admission *a)
-{
-	pthread_mutex_lock(&p->lock);
-	give_back(p, &a->ipv4, &a->ipv6);
-	pthread_mutex_unlock(&p->lock);
-}
-
-int peers_enter(struct peers *p, const struct tls_identity_proof *proof, const char *cookie, struct session *s)
+int peers_admit(struct peers *p, const struct tls_identity_proof *proof, const char *cookie, bool ipv4, bool ipv6,
+		struct admission *out)
 {
 	struct cookie *c = NULL;
 	struct peer *peer;
 	int r = ERR_DENIED;
 
+	*out = (struct admission){ 0 };
 	pthread_mutex_lock(&p->lock);
 	peer = find_peer(p, proof);
 	if (peer)
 		c = find_cookie(peer, cookie, 0);
-	if (c && (c->session || peer->sessions_len >= limit_of(p, peer))) {
-		r = ERR_EXISTS;
-	} else if (c) {
-		session_get(s);
-		TAILQ_INSERT_TAIL(&peer->sessions, s, of_peer);
-		peer->sessions_len++;
-		s->booked = true;
-		c->session = s;
-		r = 0;
+	if (c) {
+		out->fixed = peer->fixed;
+		r = admit(p, peer, c, ipv4, ipv6, out);
 	}
 	pthread_mutex_unlock(&p->lock);
 	return r;
+}
+
+/* The admission is over; its cookie waits for the next one or has a session now. */
+static void end_admission(struct peer *peer, struct cookie *c)
+{
+	c->admitted = false;
+	peer->admitted--;
+}
+
+void peers_release(struct peers *p, const struct tls_identity_proof *proof, const char *cookie,
+		   const struct admission *a)
+{
+	struct peer *peer;
+
+	pthread_mutex_lock(&p->lock);
+	give_back(p, &a->ipv4, &a->ipv6);
+	peer = find_peer(p, proof);
+	end_admission(peer, find_cookie(peer, cookie, 0));
+	pthread_mutex_unlock(&p->lock);
+}
+
+void peers_enter(struct peers *p, const struct tls_identity_proof *proof, const char *cookie, struct session *s)
+{
+	struct cookie *c;
+	struct peer *peer;
+
+	pthread_mutex_lock(&p->lock);
+	peer = find_peer(p, proof);
+	c = find_cookie(peer, cookie, 0);
+	end_admission(peer, c);
+	session_get(s);
+	TAILQ_INSERT_TAIL(&peer->sessions, s, of_peer);
+	peer->sessions_len++;
+	s->booked = true;
+	c->session = s;
+	pthread_mutex_unlock(&p->lock);
 }
 
 /* The peer that has @s in its books. Names repeat only across trust roots, so this is short. */
@@ -399,9 +427,9 @@ static void expire_cookies(struct peer *peer, uint64_t now_ms, uint64_t *next_ms
 	while (c) {
 		struct cookie *after = TAILQ_NEXT(c, next);
 
-		if (!c->session && now_ms >= c->expires_ms)
+		if (!in_use(c) && now_ms >= c->expires_ms)
 			drop_cookie(peer, c);
-		else if (!c->session)
+		else if (!in_use(c))
 			*next_ms = clock_sooner(*next_ms, c->expires_ms);
 		c = after;
 	}

@@ -63,26 +63,27 @@ int peers_claim(struct peers *p, const struct tls_identity_proof *proof, const c
  * peers_admit() - Make room for a new session and lease its addresses
  * @p:      peers
  * @proof:  identity
+ * @cookie: as peers_claim() took it, without a session
  * @ipv4:   whether an IPv4 address is wanted; @ipv6 likewise
- * @out:    filled
+ * @out:    filled; on failure only with what was replaced
  *
  * Newest takes over: sessions of the same identity beyond its limit, or in the way of its fixed address, are taken out
- * of the books and handed back in @out->replaced, those without a stream first, then the oldest.
+ * of the books and handed back in @out->replaced, those without a stream first, then the oldest. What is admitted counts
+ * like a session until peers_enter() or peers_release(), one of which must follow.
  *
- * Return: 0; ERR_FULL (pool empty: try later); ERR_MISSING (no address of a wanted family can be had at all).
+ * Return: 0; ERR_FULL (pool empty: try later); ERR_MISSING (no address of a wanted family can be had at all);
+ * ERR_EXISTS (as many of this identity as may be are on their way already, or one with this cookie: try later);
+ * ERR_DENIED (the cookie is gone).
  */
-int peers_admit(struct peers *p, const struct tls_identity_proof *proof, bool ipv4, bool ipv6, struct admission *out);
+int peers_admit(struct peers *p, const struct tls_identity_proof *proof, const char *cookie, bool ipv4, bool ipv6,
+		struct admission *out);
 
-/** peers_release() - Give the addresses of an admission back that came to nothing; replaced sessions stay replaced */
-void peers_release(struct peers *p, const struct admission *a);
+/** peers_release() - End an admission that came to nothing; its addresses go back, replaced sessions stay replaced */
+void peers_release(struct peers *p, const struct tls_identity_proof *proof, const char *cookie,
+		   const struct admission *a);
 
-/**
- * peers_enter() - Book a session under its identity and cookie; takes a reference
- *
- * Return: 0; ERR_EXISTS (since the admission another connection made a session of this cookie, or the identity's last
- * one within its limit: try again); ERR_DENIED (the cookie is gone).
- */
-int peers_enter(struct peers *p, const struct tls_identity_proof *proof, const char *cookie, struct session *s);
+/** peers_enter() - End an admission by booking its session under identity and cookie; takes a reference */
+void peers_enter(struct peers *p, const struct tls_identity_proof *proof, const char *cookie, struct session *s);
 
 /**
  * peers_leave() - A session is over: take it out of the books, give its addresses back, its cookie dies

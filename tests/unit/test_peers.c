@@ -90,10 +90,15 @@ static struct device login(struct peers *p, const char *name)
 
 static int admit(struct peers *p, struct device *d)
 {
-	return peers_admit(p, &d->who, true, true, &d->admission);
+	return peers_admit(p, &d->who, d->cookie, true, true, &d->admission);
 }
 
-static int enter(struct peers *p, struct device *d)
+static void release(struct peers *p, struct device *d)
+{
+	peers_release(p, &d->who, d->cookie, &d->admission);
+}
+
+static void enter(struct peers *p, struct device *d)
 {
 	struct session_settings settings = { .name = d->who.name, .events = &no_events };
 
@@ -101,7 +106,7 @@ static int enter(struct peers *p, struct device *d)
 	settings.ipv6 = d->admission.ipv6;
 	d->s = session_new(&settings, NOW);
 	assert_non_null(d->s);
-	return peers_enter(p, &d->who, d->cookie, d->s);
+	peers_enter(p, &d->who, d->cookie, d->s);
 }
 
 static struct device connect(struct peers *p, const char *name)
@@ -109,7 +114,7 @@ static struct device connect(struct peers *p, const char *name)
 	struct device d = login(p, name);
 
 	assert_int_equal(admit(p, &d), 0);
-	assert_int_equal(enter(p, &d), 0);
+	enter(p, &d);
 	return d;
 }
 
@@ -287,20 +292,44 @@ static void cookie_with_a_session_does_not_go_for_a_new_one(void **state)
 
 /* ---- entering ---- */
 
-static void cookie_enters_once(void **state)
+static void cookie_with_a_session_is_not_admitted_again(void **state)
 {
 	struct peers *p = both_families();
 	struct device d = connect(p, "alice"), again = d;
 
 	(void)state;
-	assert_int_equal(enter(p, &again), ERR_EXISTS);
-	assert_false(again.s->booked);
-	session_put(again.s);
+	assert_int_equal(admit(p, &again), ERR_EXISTS);
+	assert_int_equal(again.admission.replaced_len, 0);
 	leave(p, &d);
 	peers_free(p);
 }
 
-static void cookie_that_is_gone_does_not_enter(void **state)
+static void cookie_is_admitted_once_at_a_time(void **state)
+{
+	struct peers *p = both_families();
+	struct device d = login(p, "alice"), again = d;
+
+	(void)state;
+	assert_int_equal(admit(p, &d), 0);
+	assert_int_equal(admit(p, &again), ERR_EXISTS);
+	release(p, &d);
+	assert_int_equal(admit(p, &again), 0);
+	release(p, &again);
+	peers_free(p);
+}
+
+static void cookie_that_is_gone_is_not_admitted(void **state)
+{
+	struct peers *p = both_families();
+	struct device d = login(p, "alice");
+
+	(void)state;
+	peers_expire(p, NOW + COOKIE_MS);
+	assert_int_equal(admit(p, &d), ERR_DENIED);
+	peers_free(p);
+}
+
+static void cookie_lives_while_it_is_admitted(void **state)
 {
 	struct peers *p = both_families();
 	struct device d = login(p, "alice");
@@ -308,9 +337,11 @@ static void cookie_that_is_gone_does_not_enter(void **state)
 	(void)state;
 	assert_int_equal(admit(p, &d), 0);
 	peers_expire(p, NOW + COOKIE_MS);
-	assert_int_equal(enter(p, &d), ERR_DENIED);
-	peers_release(p, &d.admission);
-	session_put(d.s);
+	for (int i = 0; i < PEER_COOKIES_MAX; i++)
+		login(p, "alice");
+	enter(p, &d);
+	assert_true(d.s->booked);
+	leave(p, &d);
 	peers_free(p);
 }
 
@@ -326,20 +357,19 @@ static void session_leaves_once(void **state)
 	peers_free(p);
 }
 
-/* Both are let in while neither is in the books yet: a hook took its time. */
-static void of_two_admitted_at_once_only_the_limit_enters(void **state)
+/* A hook takes its time: who waits for it counts. */
+static void no_more_are_admitted_at_once_than_may_be(void **state)
 {
 	struct peers *p = both_families();
 	struct device first = login(p, "berlin"), second = login(p, "berlin");
 
 	(void)state;
 	assert_int_equal(admit(p, &first), 0);
+	assert_int_equal(admit(p, &second), ERR_EXISTS);
+	enter(p, &first);
 	assert_int_equal(admit(p, &second), 0);
-	assert_int_equal(enter(p, &first), 0);
-	assert_int_equal(enter(p, &second), ERR_EXISTS);
-	peers_release(p, &second.admission);
-	session_put(second.s);
-	leave(p, &first);
+	check_replaced(p, &second, &first);
+	release(p, &second);
 	peers_free(p);
 }
 
@@ -492,7 +522,7 @@ static void address_comes_back_when_the_session_leaves(void **state)
 	leave(p, &a);
 	assert_int_equal(admit(p, &b), 0);
 	assert_true(addr_equal(&a.admission.ipv4, &b.admission.ipv4));
-	peers_release(p, &b.admission);
+	release(p, &b);
 	peers_free(p);
 }
 
@@ -504,9 +534,9 @@ static void address_comes_back_when_the_admission_comes_to_nothing(void **state)
 	(void)state;
 	assert_int_equal(admit(p, &a), 0);
 	assert_int_equal(admit(p, &b), ERR_FULL);
-	peers_release(p, &a.admission);
+	release(p, &a);
 	assert_int_equal(admit(p, &b), 0);
-	peers_release(p, &b.admission);
+	release(p, &b);
 	peers_free(p);
 }
 
@@ -543,13 +573,13 @@ static void full_pool_of_one_family_gives_the_other_family_back(void **state)
 	struct addr want;
 
 	(void)state;
-	assert_int_equal(peers_admit(p, &d.who, true, false, &d.admission), 0);
+	assert_int_equal(peers_admit(p, &d.who, d.cookie, true, false, &d.admission), 0);
 	want = d.admission.ipv4;
-	peers_release(p, &d.admission);
+	release(p, &d);
 	assert_int_equal(admit(p, &c), ERR_FULL);
-	assert_int_equal(peers_admit(p, &d.who, true, false, &d.admission), 0);
+	assert_int_equal(peers_admit(p, &d.who, d.cookie, true, false, &d.admission), 0);
 	assert_true(addr_equal(&d.admission.ipv4, &want));
-	peers_release(p, &d.admission);
+	release(p, &d);
 	leave(p, &a);
 	leave(p, &b);
 	peers_free(p);
@@ -561,14 +591,14 @@ static void only_wanted_families_are_leased(void **state)
 	struct device d = login(p, "alice");
 
 	(void)state;
-	assert_int_equal(peers_admit(p, &d.who, true, false, &d.admission), 0);
+	assert_int_equal(peers_admit(p, &d.who, d.cookie, true, false, &d.admission), 0);
 	assert_int_equal(d.admission.ipv4.family, ADDR_V4);
 	assert_int_equal(d.admission.ipv6.family, ADDR_NONE);
-	peers_release(p, &d.admission);
-	assert_int_equal(peers_admit(p, &d.who, false, true, &d.admission), 0);
+	release(p, &d);
+	assert_int_equal(peers_admit(p, &d.who, d.cookie, false, true, &d.admission), 0);
 	assert_int_equal(d.admission.ipv4.family, ADDR_NONE);
 	assert_int_equal(d.admission.ipv6.family, ADDR_V6);
-	peers_release(p, &d.admission);
+	release(p, &d);
 	peers_free(p);
 }
 
@@ -578,10 +608,10 @@ static void family_without_a_network_is_missing(void **state)
 	struct device d = login(p, "alice");
 
 	(void)state;
-	assert_int_equal(peers_admit(p, &d.who, false, true, &d.admission), ERR_MISSING);
+	assert_int_equal(peers_admit(p, &d.who, d.cookie, false, true, &d.admission), ERR_MISSING);
 	assert_int_equal(admit(p, &d), 0); /* one of two will do */
 	assert_int_equal(d.admission.ipv6.family, ADDR_NONE);
-	peers_release(p, &d.admission);
+	release(p, &d);
 	peers_free(p);
 }
 
@@ -614,10 +644,12 @@ int main(void)
 		cmocka_unit_test(expiry_forgets_old_cookies_and_names_the_next),
 		cmocka_unit_test(beyond_the_limit_the_oldest_cookie_goes),
 		cmocka_unit_test(cookie_with_a_session_does_not_go_for_a_new_one),
-		cmocka_unit_test(cookie_enters_once),
-		cmocka_unit_test(cookie_that_is_gone_does_not_enter),
+		cmocka_unit_test(cookie_with_a_session_is_not_admitted_again),
+		cmocka_unit_test(cookie_is_admitted_once_at_a_time),
+		cmocka_unit_test(cookie_that_is_gone_is_not_admitted),
+		cmocka_unit_test(cookie_lives_while_it_is_admitted),
 		cmocka_unit_test(session_leaves_once),
-		cmocka_unit_test(of_two_admitted_at_once_only_the_limit_enters),
+		cmocka_unit_test(no_more_are_admitted_at_once_than_may_be),
 		cmocka_unit_test(second_session_replaces_the_first),
 		cmocka_unit_test(another_identity_replaces_nobody),
 		cmocka_unit_test(limit_of_its_own_lets_more_in),
