@@ -297,6 +297,7 @@ static int open_all(struct client *c, const struct engine_start *start)
 static void free_all(struct client *c)
 {
 	urcu_memb_barrier(); /* sessions on their way out */
+	path_fini(&c->path);
 	session_table_free(c->table);
 	tls_context_free(c->tls);
 	tunnel_grant_fini(&c->grant);

@@ -111,6 +111,12 @@ static enum verdict gather_frame(struct path *p, size_t len, uint64_t now_ms)
 	return PASS;
 }
 
+static void count_stale(struct path *p, unsigned packets)
+{
+	while (packets--)
+		verdict_count(&p->egress, DROP_QUEUE);
+}
+
 /* One packet, lying behind the room for its header at the end of what is gathered. */
 static enum verdict egress_packet(struct path *p, const struct tun_header *header, size_t len, uint64_t now_ms)
 {
@@ -129,8 +135,10 @@ static enum verdict egress_packet(struct path *p, const struct tun_header *heade
 		memmove(p->gather + FRAME_HEADER_LEN, packet, len);
 		packet = p->gather + FRAME_HEADER_LEN;
 	}
-	if (!can_send(s))
+	if (!can_send(s)) {
+		count_stale(p, queue_expire(&s->queue, now_ms));
 		return queue_push(&s->queue, packet, len, now_ms) < 0 ? DROP_QUEUE : PASS;
+	}
 	return gather_frame(p, len, now_ms);
 }
 
@@ -165,11 +173,11 @@ void egress_tun(struct path *p, uint64_t now_ms)
 static void drain_queue(struct path *p, struct session *s, uint64_t now_ms)
 {
 	const uint8_t *packet;
-	unsigned expired = 0;
 	size_t len;
 
 	p->sending = s;
-	while (!s->tx->tx_ended && !buf_len(&s->tx->out) && (packet = queue_front(&s->queue, now_ms, &len, &expired))) {
+	count_stale(p, queue_expire(&s->queue, now_ms));
+	while (!s->tx->tx_ended && !buf_len(&s->tx->out) && (packet = queue_front(&s->queue, &len))) {
 		memcpy(p->gather + p->gathered + FRAME_HEADER_LEN, packet, len);
 		if (gather_frame(p, len, now_ms) != PASS)
 			verdict_count(&p->egress, DROP_TOO_BIG);
@@ -179,8 +187,13 @@ static void drain_queue(struct path *p, struct session *s, uint64_t now_ms)
 	}
 	send_gathered(p);
 	p->sending = NULL;
-	while (expired--)
-		verdict_count(&p->egress, DROP_QUEUE);
+}
+
+void egress_expire(struct path *p, struct session *s, uint64_t now_ms)
+{
+	pthread_mutex_lock(&s->tx_lock);
+	count_stale(p, queue_expire(&s->queue, now_ms));
+	pthread_mutex_unlock(&s->tx_lock);
 }
 
 bool egress_flush(struct path *p, struct channel *c, uint64_t now_ms)

@@ -8,6 +8,7 @@
 
 struct channel;
 struct path;
+struct session;
 
 /**
  * egress_tun() - Carry one batch of packets from the TUN queue to their sessions' channels
@@ -28,5 +29,9 @@ void egress_tun(struct path *p, uint64_t now_ms);
  * Return: true when all is sent; false when the socket is full: call again when it is writable.
  */
 bool egress_flush(struct path *p, struct channel *c, uint64_t now_ms);
+
+/** egress_expire() - Throw away what has waited too long for @s; on @p's thread, for sessions nobody sends to any more
+ */
+void egress_expire(struct path *p, struct session *s, uint64_t now_ms);
 
 #endif

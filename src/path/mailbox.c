@@ -20,16 +20,18 @@ struct mailbox {
 	uv_async_t wake;
 	pthread_mutex_t lock;
 	struct letters letters;
+	bool closed;
 };
 
-/* Returns false when there was none. */
-static bool run_letters(struct mailbox *m)
+/* Returns false when there was none; the mailbox then takes no more if this was the @last call. */
+static bool run_letters(struct mailbox *m, bool last)
 {
 	struct letters now = STAILQ_HEAD_INITIALIZER(now);
 	struct letter *l;
 
 	pthread_mutex_lock(&m->lock);
 	STAILQ_CONCAT(&now, &m->letters);
+	m->closed = last && STAILQ_EMPTY(&now);
 	pthread_mutex_unlock(&m->lock);
 	if (STAILQ_EMPTY(&now))
 		return false;
@@ -43,15 +45,7 @@ static bool run_letters(struct mailbox *m)
 
 static void on_wake(uv_async_t *handle)
 {
-	run_letters(handle->data);
-}
-
-static void on_closed(uv_handle_t *handle)
-{
-	struct mailbox *m = handle->data;
-
-	pthread_mutex_destroy(&m->lock);
-	free(m);
+	run_letters(handle->data, false);
 }
 
 struct mailbox *mailbox_new(uv_loop_t *loop)
@@ -74,21 +68,36 @@ struct mailbox *mailbox_new(uv_loop_t *loop)
 int mailbox_post(struct mailbox *m, void (*fn)(void *arg), void *arg)
 {
 	struct letter *l = malloc(sizeof(*l));
+	bool closed;
 
 	if (!l)
 		return ERR_NOMEM;
 	l->fn = fn;
 	l->arg = arg;
 	pthread_mutex_lock(&m->lock);
-	STAILQ_INSERT_TAIL(&m->letters, l, next);
+	closed = m->closed;
+	if (!closed) {
+		STAILQ_INSERT_TAIL(&m->letters, l, next);
+		uv_async_send(&m->wake); /* under the lock: the handle is not closed before we are through */
+	}
 	pthread_mutex_unlock(&m->lock);
-	uv_async_send(&m->wake);
-	return 0;
+	if (!closed)
+		return 0;
+	free(l);
+	return ERR_EOF;
 }
 
 void mailbox_close(struct mailbox *m)
 {
-	while (run_letters(m))
+	while (run_letters(m, true))
 		; /* letters may post letters */
-	uv_close((uv_handle_t *)&m->wake, on_closed);
+	uv_close((uv_handle_t *)&m->wake, NULL);
+}
+
+void mailbox_free(struct mailbox *m)
+{
+	if (!m)
+		return;
+	pthread_mutex_destroy(&m->lock);
+	free(m);
 }

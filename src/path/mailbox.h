@@ -10,10 +10,14 @@ struct mailbox;
 /** mailbox_new() - On @loop; its handle does not keep the loop alive. NULL: no memory */
 struct mailbox *mailbox_new(uv_loop_t *loop);
 
-/** mailbox_post() - Have @fn(@arg) run on the mailbox's loop; from any thread. Return: 0 or ERR_NOMEM */
+/** mailbox_post() - Have @fn(@arg) run on the mailbox's loop; from any thread. Return: 0, ERR_NOMEM, or ERR_EOF: closed
+ */
 int mailbox_post(struct mailbox *m, void (*fn)(void *arg), void *arg);
 
-/** mailbox_close() - Run what is left, then close and free from the loop's next turn; on the loop's thread */
+/** mailbox_close() - Run what is left and take no more; leaves the loop with its next turn; on the loop's thread */
 void mailbox_close(struct mailbox *m);
+
+/** mailbox_free() - When its loop has ended and no other thread can post any more; accepts NULL */
+void mailbox_free(struct mailbox *m);
 
 #endif

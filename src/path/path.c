@@ -57,3 +57,9 @@ void path_close(struct path *p)
 	buf_fini(&p->plain);
 	p->gather = p->wire = NULL;
 }
+
+void path_fini(struct path *p)
+{
+	mailbox_free(p->mailbox);
+	p->mailbox = NULL;
+}

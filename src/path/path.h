@@ -52,7 +52,10 @@ int path_open(struct path *p, uv_loop_t *loop);
 void path_pause(struct path *p);
 void path_resume(struct path *p);
 
-/** path_close() - Stop, free; the mailbox goes with the loop's next turn. The TUN queue is the owner's */
+/** path_close() - Stop, and leave the loop with its next turn. The TUN queue is the owner's */
 void path_close(struct path *p);
+
+/** path_fini() - Free what other threads may have reached to the last, when none can any more */
+void path_fini(struct path *p);
 
 #endif

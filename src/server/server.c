@@ -14,6 +14,7 @@
 #include "crypto/tls.h"
 #include "monitor/ask.h"
 #include "monitor/monitor.h"
+#include "path/egress.h"
 #include "path/mailbox.h"
 #include "server/member.h"
 #include "server/control.h"
@@ -175,11 +176,19 @@ static void on_signal(uv_signal_t *handle, int signum)
 	stop(handle->data, 0);
 }
 
+static void expire_packets(struct session *s, void *arg)
+{
+	struct server *server = arg;
+
+	egress_expire(&server->workers[0].path, s, clock_ms());
+}
+
 static void on_housekeeping(uv_timer_t *timer)
 {
 	struct server *server = timer->data;
 
 	peers_expire(server->peers, clock_ms());
+	session_table_each(server->table, expire_packets, server);
 }
 
 /* ---- the beginning ---- */
@@ -272,8 +281,10 @@ static void free_server(struct server *server)
 {
 	int i;
 
-	for (i = 0; i < server->workers_len; i++)
+	for (i = 0; i < server->workers_len; i++) {
+		path_fini(&server->workers[i].path);
 		free(server->workers[i].listeners);
+	}
 	free(server->workers);
 	urcu_memb_barrier(); /* sessions on their way out */
 	session_table_free(server->table);

@@ -37,19 +37,27 @@ int queue_push(struct queue *q, const uint8_t *packet, size_t len, uint64_t now_
 	return 0;
 }
 
-const uint8_t *queue_front(struct queue *q, uint64_t now_ms, size_t *len, unsigned *expired)
+/* The worker that queued a packet may be a moment ahead. */
+static bool is_stale(const struct queue *q, uint64_t now_ms)
 {
-	while (!queue_empty(q)) {
-		struct entry e = front_entry(q);
+	return now_ms > front_entry(q).queued_ms + QUEUE_AGE_MAX_MS;
+}
 
-		if (now_ms <= e.queued_ms + QUEUE_AGE_MAX_MS) { /* the worker that queued it may be a moment ahead */
-			*len = e.len;
-			return buf_data(&q->bytes) + sizeof(e);
-		}
+unsigned queue_expire(struct queue *q, uint64_t now_ms)
+{
+	unsigned expired = 0;
+
+	for (; !queue_empty(q) && is_stale(q, now_ms); expired++)
 		queue_pop(q);
-		(*expired)++;
-	}
-	return NULL;
+	return expired;
+}
+
+const uint8_t *queue_front(struct queue *q, size_t *len)
+{
+	if (queue_empty(q))
+		return NULL;
+	*len = front_entry(q).len;
+	return buf_data(&q->bytes) + sizeof(struct entry);
 }
 
 void queue_pop(struct queue *q)

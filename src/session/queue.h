@@ -19,15 +19,14 @@ struct queue {
 int queue_push(struct queue *q, const uint8_t *packet, size_t len, uint64_t now_ms);
 
 /**
- * queue_front() - The oldest packet that is still worth sending
- * @q:       queue
- * @now_ms:  time
- * @len:     filled with its length
- * @expired: counted up for each older packet that is thrown away on the way
+ * queue_expire() - Throw away from the front what is not worth sending any more
  *
- * Return: the packet, valid until the next call on @q; NULL when there is none.
+ * Return: how many packets; at a cost for these alone, so it may be called for every packet.
  */
-const uint8_t *queue_front(struct queue *q, uint64_t now_ms, size_t *len, unsigned *expired);
+unsigned queue_expire(struct queue *q, uint64_t now_ms);
+
+/** queue_front() - The oldest packet, valid until the next call on @q, its length in @len; NULL when there is none */
+const uint8_t *queue_front(struct queue *q, size_t *len);
 
 /** queue_pop() - Drop the packet that queue_front() gave */
 void queue_pop(struct queue *q);

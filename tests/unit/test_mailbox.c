@@ -7,8 +7,10 @@
 #include <cmocka.h>
 
 #include <pthread.h>
+#include <stdbool.h>
 #include <string.h>
 
+#include "base/err.h"
 #include "path/mailbox.h"
 
 enum { THREADS = 4, LETTERS = 2000 };
@@ -24,6 +26,7 @@ static struct {
 	int arrived, out_of_order, last[THREADS];
 	pthread_t thread;
 	struct mailbox *mailbox;
+	bool closed;
 } seen;
 
 static struct sender senders[THREADS];
@@ -75,15 +78,15 @@ static int setup(void **state)
 	return seen.mailbox ? 0 : -1;
 }
 
-/* Closes the mailbox unless the test has. */
 static int teardown(void **state)
 {
 	uv_loop_t *loop = *state;
 
-	if (seen.mailbox)
+	if (!seen.closed)
 		mailbox_close(seen.mailbox);
 	uv_close((uv_handle_t *)&turning, NULL);
 	uv_run(loop, UV_RUN_DEFAULT);
+	mailbox_free(seen.mailbox);
 	return uv_loop_close(loop);
 }
 
@@ -147,9 +150,22 @@ static void close_runs_what_is_left(void **state)
 	(void)state;
 	post_from_here(3);
 	mailbox_close(seen.mailbox);
-	seen.mailbox = NULL;
+	seen.closed = true;
 	assert_int_equal(seen.arrived, 3);
 	assert_int_equal(seen.out_of_order, 0);
+}
+
+/* Another worker may be slower to end. */
+static void closed_mailbox_takes_nothing(void **state)
+{
+	uv_loop_t *loop = *state;
+
+	mailbox_close(seen.mailbox);
+	seen.closed = true;
+	assert_int_equal(mailbox_post(seen.mailbox, letter, &senders[0].numbers[0]), ERR_EOF);
+	uv_run(loop, UV_RUN_NOWAIT);
+	assert_int_equal(mailbox_post(seen.mailbox, letter, &senders[0].numbers[0]), ERR_EOF);
+	assert_int_equal(seen.arrived, 0);
 }
 
 static void mailbox_alone_does_not_keep_the_loop_alive(void **state)
@@ -167,6 +183,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(letter_is_not_run_before_the_loops_turn, setup, teardown),
 		cmocka_unit_test_setup_teardown(letter_may_post_another, setup, teardown),
 		cmocka_unit_test_setup_teardown(close_runs_what_is_left, setup, teardown),
+		cmocka_unit_test_setup_teardown(closed_mailbox_takes_nothing, setup, teardown),
 		cmocka_unit_test_setup_teardown(mailbox_alone_does_not_keep_the_loop_alive, setup, teardown),
 	};
 

@@ -24,12 +24,12 @@ static int push(struct queue *q, uint8_t number, size_t len, uint64_t now_ms)
 
 static void check_front(struct queue *q, uint64_t now_ms, uint8_t number, size_t want)
 {
-	unsigned expired = 0;
 	size_t len = 0;
-	const uint8_t *packet = queue_front(q, now_ms, &len, &expired);
+	const uint8_t *packet;
 
+	assert_int_equal(queue_expire(q, now_ms), 0);
+	packet = queue_front(q, &len);
 	assert_non_null(packet);
-	assert_int_equal(expired, 0);
 	assert_int_equal(len, want);
 	assert_int_equal(packet[0], number);
 	assert_int_equal(packet[len - 1], number);
@@ -38,13 +38,12 @@ static void check_front(struct queue *q, uint64_t now_ms, uint8_t number, size_t
 static void new_queue_is_empty(void **state)
 {
 	struct queue q = { 0 };
-	unsigned expired = 0;
 	size_t len;
 
 	(void)state;
 	assert_true(queue_empty(&q));
-	assert_null(queue_front(&q, NOW, &len, &expired));
-	assert_int_equal(expired, 0);
+	assert_int_equal(queue_expire(&q, NOW), 0);
+	assert_null(queue_front(&q, &len));
 	queue_fini(&q);
 }
 
@@ -106,17 +105,16 @@ static void packet_as_old_as_allowed_is_kept(void **state)
 static void older_packets_are_dropped_and_counted(void **state)
 {
 	struct queue q = { 0 };
-	unsigned expired = 5;
 	size_t len;
 
 	(void)state;
 	push(&q, 1, PACKET_LEN, NOW);
 	push(&q, 2, PACKET_LEN, NOW);
 	push(&q, 3, PACKET_LEN, NOW + 1);
-	assert_int_equal(queue_front(&q, NOW + QUEUE_AGE_MAX_MS + 1, &len, &expired)[0], 3);
-	assert_int_equal(expired, 7);
-	assert_null(queue_front(&q, NOW + QUEUE_AGE_MAX_MS + 2, &len, &expired));
-	assert_int_equal(expired, 8);
+	assert_int_equal(queue_expire(&q, NOW + QUEUE_AGE_MAX_MS + 1), 2);
+	assert_int_equal(queue_front(&q, &len)[0], 3);
+	assert_int_equal(queue_expire(&q, NOW + QUEUE_AGE_MAX_MS + 2), 1);
+	assert_null(queue_front(&q, &len));
 	assert_true(queue_empty(&q));
 }
 

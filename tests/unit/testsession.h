@@ -182,19 +182,17 @@ static void testsession_flush(struct channel *c)
 	struct plug *p = c->port;
 	struct session *s = c->session;
 	const uint8_t *packet;
-	unsigned expired = 0;
 	size_t len;
 
 	if (c->state == CHANNEL_CLOSED)
 		return;
 	testsession_carry(p);
-	while (c == s->tx && !c->tx_ended && !buf_len(&c->out) &&
-	       (packet = queue_front(&s->queue, p->end->world->now, &len, &expired))) {
+	p->end->queue_dropped += queue_expire(&s->queue, p->end->world->now);
+	while (c == s->tx && !c->tx_ended && !buf_len(&c->out) && (packet = queue_front(&s->queue, &len))) {
 		testsession_seal_packet(c, packet, len);
 		queue_pop(&s->queue);
 		testsession_carry(p);
 	}
-	p->end->queue_dropped += expired;
 }
 
 static void testsession_resume(struct channel *c)
