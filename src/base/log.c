@@ -71,7 +71,7 @@ void log_line(enum log_level level, const char *fmt, ...)
 		return; /* nowhere left to say so */
 }
 
-bool log_allowed(struct log_limit *limit)
+bool log_allowed(struct log_limit *limit, unsigned burst)
 {
 	uint64_t now = clock_ms();
 
@@ -80,7 +80,7 @@ bool log_allowed(struct log_limit *limit)
 			log_line(LOG_LEVEL_WARN, "like the next line, not shown: %u", limit->dropped);
 		*limit = (struct log_limit){ .window_start_ms = now };
 	}
-	if (limit->lines < LOG_BURST) {
+	if (limit->lines < burst) {
 		limit->lines++;
 		return true;
 	}

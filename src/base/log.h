@@ -11,7 +11,7 @@
 
 enum log_level { LOG_LEVEL_ERR, LOG_LEVEL_WARN, LOG_LEVEL_INFO, LOG_LEVEL_DEBUG };
 
-/* State of one call site that a stranger can trigger: at most LOG_BURST lines in LOG_WINDOW_MS, the rest counted. */
+/* State of one call site that a stranger can trigger: at most a burst of lines in LOG_WINDOW_MS, the rest counted. */
 struct log_limit {
 	uint64_t window_start_ms;
 	unsigned lines;
@@ -39,7 +39,7 @@ bool log_enabled(enum log_level level);
 void log_line(enum log_level level, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 /** log_allowed() - Whether a rate-limited call site may print now; reports what was left out when a window ends */
-bool log_allowed(struct log_limit *limit);
+bool log_allowed(struct log_limit *limit, unsigned burst);
 
 #define log_at(level, ...)                            \
 	do {                                          \
@@ -52,11 +52,11 @@ bool log_allowed(struct log_limit *limit);
 #define log_debug(...) log_at(LOG_LEVEL_DEBUG, __VA_ARGS__)
 
 /* For whatever a stranger or a peer can trigger. */
-#define log_limited(level, ...)                                     \
-	do {                                                        \
-		static _Thread_local struct log_limit limit_here;   \
-		if (log_enabled(level) && log_allowed(&limit_here)) \
-			log_line(level, __VA_ARGS__);               \
+#define log_limited(level, ...)                                                \
+	do {                                                                   \
+		static _Thread_local struct log_limit limit_here;              \
+		if (log_enabled(level) && log_allowed(&limit_here, LOG_BURST)) \
+			log_line(level, __VA_ARGS__);                          \
 	} while (0)
 
 #endif

@@ -78,12 +78,22 @@ static void refuse_conn(struct conn *c, int status, const char *reason, const st
 	conn_finish(c);
 }
 
+/* Closing with unread bytes would send a reset that overtakes the reason; one who sends on and on is not waited for. */
+static void drain(int fd)
+{
+	uint8_t unread[4096];
+	size_t drained = 0;
+	ssize_t len;
+
+	while (drained < CONN_DRAIN_MAX && (len = sock_recv(fd, unread, sizeof(unread))) > 0)
+		drained += (size_t)len;
+}
+
 /* The stream has left its connection: one best effort to say why, then it is closed. */
 static void refuse_arrival(struct arrival *a, int status, const char *reason)
 {
 	struct buf reply = BUF_INIT, sealed = BUF_INIT;
 	char peer[ENDPOINT_TEXT_LEN];
-	uint8_t unread[4096];
 
 	log_limited(LOG_LEVEL_WARN, "CONNECT refused peer=%s name=%s status=%d reason=\"%s\"",
 		    endpoint_format(&a->peer, peer), a->proof.name, status, reason);
@@ -95,8 +105,7 @@ static void refuse_arrival(struct arrival *a, int status, const char *reason)
 	buf_fini(&reply);
 	buf_fini(&sealed);
 	shutdown(a->fd, SHUT_WR);
-	while (sock_recv(a->fd, unread, sizeof(unread)) > 0)
-		; /* closing with unread bytes would send a reset that overtakes the reason */
+	drain(a->fd);
 	close(a->fd);
 	free_arrival(a);
 }
@@ -109,8 +118,9 @@ static int seal_grant(const struct arrival *a, struct records *records, unsigned
 	struct buf reply = BUF_INIT;
 	int r;
 
-	grant_fill(&grant, a->worker->server->conf, a->session, &a->offer, generation);
-	r = tunnel_encode_grant(&grant, &a->offer, &reply);
+	r = grant_fill(&grant, a->worker->server->conf, a->session, &a->offer, generation);
+	if (r == 0)
+		r = tunnel_encode_grant(&grant, &a->offer, &reply);
 	grant_fini(&grant);
 	if (r == 0)
 		r = records_seal_all(records, buf_data(&reply), buf_len(&reply), out);

@@ -12,11 +12,16 @@
 #include "server/server_int.h"
 #include "server/sources.h"
 
+enum { SHARE_MIN = 16 };
+
+/* Each worker keeps a limit's share, for connections are spread by hash; so much above it that an uneven spread passes.
+ */
 static size_t share(const struct worker *w, int limit)
 {
-	size_t workers = (size_t)w->server->workers_len;
+	size_t workers = (size_t)w->server->workers_len, all = (size_t)limit;
+	size_t even = (all + workers - 1) / workers, least = all < SHARE_MIN ? all : SHARE_MIN;
 
-	return ((size_t)limit + workers - 1) / workers;
+	return even > least ? even : least;
 }
 
 static uint64_t handshake_ms(const struct worker *w)
@@ -24,7 +29,8 @@ static uint64_t handshake_ms(const struct worker *w)
 	return (uint64_t)w->server->conf->limits.handshake_seconds * 1000;
 }
 
-/* Who goes first: among those of the pool, one that has not sent a ClientHello, else the oldest. */
+/* Who goes first: among those of the pool, one that has not sent a ClientHello nor waits to be read, else the oldest.
+ */
 struct choice {
 	struct conn *silent, *oldest;
 	size_t count;
@@ -35,7 +41,7 @@ static void consider(struct choice *choice, struct conn *c)
 	choice->count++;
 	if (!choice->oldest)
 		choice->oldest = c;
-	if (!choice->silent && c->tls && !tls_started(c->tls))
+	if (!choice->silent && !c->ready && c->tls && !tls_started(c->tls))
 		choice->silent = c;
 }
 
@@ -190,7 +196,7 @@ static void limit_closing(struct worker *w)
 
 	TAILQ_FOREACH(c, &w->closing, place)
 		consider(&all, c);
-	if (all.count >= share(w, w->server->conf->limits.per_source))
+	if (all.count >= share(w, w->server->conf->limits.unauthenticated))
 		conn_close(all.oldest);
 }
 

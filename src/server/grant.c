@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/err.h"
 #include "conf/conf.h"
 #include "session/session.h"
 #include "wire/tunnel.h"
@@ -34,9 +35,15 @@ static void fill_names(struct tunnel_grant *g, const struct conf *conf)
 
 	for (i = 0; i < conf->push.dns.len && i < TUNNEL_DNS_MAX; i++)
 		g->dns[g->dns_len++] = conf->push.dns.items[i];
-	for (i = 0; i < conf->push.domains.len && used < sizeof(g->default_domain); i++)
+	/* Whole names only: a stump would be another domain. */
+	for (i = 0; i < conf->push.domains.len; i++) {
+		const char *name = conf->push.domains.items[i];
+
+		if (used + strlen(name) + 2 > sizeof(g->default_domain))
+			break;
 		used += (size_t)snprintf(g->default_domain + used, sizeof(g->default_domain) - used, "%s%s",
-					 used ? " " : "", conf->push.domains.items[i]);
+					 used ? " " : "", name);
+	}
 	g->split_dns = calloc(conf->push.domains.len + 1, sizeof(*g->split_dns));
 	for (i = 0; g->split_dns && i < conf->push.domains.len; i++)
 		snprintf(g->split_dns[g->split_dns_len++], TUNNEL_NAME_MAX, "%s", conf->push.domains.items[i]);
@@ -55,7 +62,7 @@ static void include_pool(struct tunnel_grant *g, const struct prefix *pool)
 	g->includes[g->includes_len++] = *pool;
 }
 
-static void fill_routes(struct tunnel_grant *g, const struct conf *conf)
+static int fill_routes(struct tunnel_grant *g, const struct conf *conf)
 {
 	size_t i;
 
@@ -63,15 +70,16 @@ static void fill_routes(struct tunnel_grant *g, const struct conf *conf)
 	g->excludes_len = conf->push.exclude.len;
 	g->includes = calloc(conf->push.routes.len + 2, sizeof(*g->includes));
 	if (!g->includes)
-		return;
+		return ERR_NOMEM; /* none would mean everything */
 	for (i = 0; i < conf->push.routes.len; i++)
 		g->includes[g->includes_len++] = conf->push.routes.items[i];
 	include_pool(g, &conf->addresses.ipv4);
 	include_pool(g, &conf->addresses.ipv6);
+	return 0;
 }
 
-void grant_fill(struct tunnel_grant *g, const struct conf *conf, const struct session *s,
-		const struct tunnel_offer *offer, unsigned generation)
+int grant_fill(struct tunnel_grant *g, const struct conf *conf, const struct session *s,
+	       const struct tunnel_offer *offer, unsigned generation)
 {
 	*g = (struct tunnel_grant){
 		.status = 200,
@@ -91,7 +99,7 @@ void grant_fill(struct tunnel_grant *g, const struct conf *conf, const struct se
 	};
 	fill_addresses(g, conf, s);
 	fill_names(g, conf);
-	fill_routes(g, conf);
+	return fill_routes(g, conf);
 }
 
 void grant_fini(struct tunnel_grant *g)

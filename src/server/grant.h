@@ -18,9 +18,11 @@ struct tunnel_offer;
  *
  * The same session always gets the same addresses and routes. A family without any of push.routes gets its network of
  * `addresses` as split include.
+ *
+ * Return: 0 or ERR_NOMEM; release @g in both cases.
  */
-void grant_fill(struct tunnel_grant *g, const struct conf *conf, const struct session *s,
-		const struct tunnel_offer *offer, unsigned generation);
+int grant_fill(struct tunnel_grant *g, const struct conf *conf, const struct session *s,
+	       const struct tunnel_offer *offer, unsigned generation);
 
 /** grant_fini() - Release what grant_fill() allocated; not tunnel_grant_fini(), for lists are borrowed */
 void grant_fini(struct tunnel_grant *g);

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/hash.h"
 #include "base/log.h"
 #include "conf/conf.h"
 #include "monitor/ask.h"
@@ -18,6 +19,8 @@
 #include "session/peers.h"
 #include "session/session.h"
 #include "session/table.h"
+
+enum { TALK_BURST = 40 }; /* lines about one name in LOG_WINDOW_MS: a client may come and go as often as it likes */
 
 struct worker *member_home(const struct session *s)
 {
@@ -52,6 +55,13 @@ void member_facts(const struct session *s, bool connect, const char *reason, str
 	snprintf(out->reason, sizeof(out->reason), "%s", reason ? reason : "");
 }
 
+static bool may_log(const struct session *s)
+{
+	struct worker *w = member_home(s);
+
+	return log_allowed(&w->talk[hash_bytes(HASH_SEED, s->name, strlen(s->name)) % WORKER_NAMES], TALK_BURST);
+}
+
 /* Books the outer address under which the session lives now; ADDR_NONE: none. */
 static void set_source(struct session *s, const struct addr *a)
 {
@@ -74,16 +84,18 @@ static void on_moved(struct session *s)
 	set_source(s, &s->peer.addr);
 	if (!s->away)
 		report_count_add(COUNT_REKEYS);
-	log_info("%s session=%llu name=%s generation=%u peer=%s ipv4=%s ipv6=%s", s->away ? "up" : "rekeyed",
-		 (unsigned long long)s->id, s->name, s->generation, endpoint_format(&s->peer, peer),
-		 addr_format(&s->ipv4, ipv4), addr_format(&s->ipv6, ipv6));
+	if (may_log(s))
+		log_info("%s session=%llu name=%s generation=%u peer=%s ipv4=%s ipv6=%s", s->away ? "up" : "rekeyed",
+			 (unsigned long long)s->id, s->name, s->generation, endpoint_format(&s->peer, peer),
+			 addr_format(&s->ipv4, ipv4), addr_format(&s->ipv6, ipv6));
 	server_event(server, report_event(s->away ? "up" : "rekey", s, NULL, NULL));
 }
 
 static void on_rekey_failed(struct session *s, const char *why)
 {
 	report_count_add(COUNT_REKEY_FAILURES);
-	log_warn("rekey failed session=%llu name=%s reason=\"%s\"", (unsigned long long)s->id, s->name, why);
+	if (may_log(s))
+		log_warn("rekey failed session=%llu name=%s reason=\"%s\"", (unsigned long long)s->id, s->name, why);
 	server_event(member_home(s)->server, report_event("rekey_failed", s, NULL, why));
 }
 
@@ -93,7 +105,8 @@ static void on_lost(struct session *s, const char *why)
 
 	set_source(s, &none);
 	report_count_add(COUNT_STREAMS_LOST);
-	log_info("stream lost session=%llu name=%s reason=\"%s\"", (unsigned long long)s->id, s->name, why);
+	if (may_log(s))
+		log_info("stream lost session=%llu name=%s reason=\"%s\"", (unsigned long long)s->id, s->name, why);
 	server_event(member_home(s)->server, report_event("lost", s, NULL, why));
 }
 
@@ -136,7 +149,8 @@ static void end_session(struct session *s, const char *why, const char *tell)
 	TAILQ_REMOVE(&w->sessions, s, of_home);
 	set_source(s, &none);
 	member_disconnect_hook(s, why);
-	log_info("down session=%llu name=%s reason=\"%s\"", (unsigned long long)s->id, s->name, why);
+	if (may_log(s))
+		log_info("down session=%llu name=%s reason=\"%s\"", (unsigned long long)s->id, s->name, why);
 	server_event(w->server, report_event("down", s, NULL, why));
 	session_end(s, tell, clock_ms());
 	link_wake(s->link);

@@ -10,6 +10,7 @@
 #include <sys/queue.h>
 #include <uv.h>
 
+#include "base/log.h"
 #include "path/path.h"
 
 struct ask;
@@ -21,6 +22,8 @@ struct server;
 struct session_table;
 struct sources;
 struct tls_context;
+
+enum { WORKER_NAMES = 256 };
 
 TAILQ_HEAD(conns, conn);
 TAILQ_HEAD(sessions, session);
@@ -40,12 +43,12 @@ struct worker {
 	struct path path;
 	struct listener *listeners;
 	size_t listeners_len;
-	struct sessions sessions; /* at home here */
+	struct sessions sessions;            /* at home here */
+	struct log_limit talk[WORKER_NAMES]; /* what is logged about the sessions of a name, by its hash */
 	bool stopping;
 
 	/* connections that are not streams yet, each list in the order of its deadlines (gate.c) */
 	struct conns strangers, authenticated, closing;
-	size_t strangers_len;
 	struct conns ready; /* have handshake bytes to work on */
 	uv_idle_t handshakes;
 	uv_timer_t deadlines;

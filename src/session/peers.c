@@ -217,13 +217,33 @@ static int replace_older(struct peers *p, struct peer *peer, struct admission *o
 	size_t limit = limit_of(p, peer);
 
 	while (peer->sessions_len && peer->sessions_len + peer->admitted >= limit &&
-	       out->replaced_len < sizeof(out->replaced) / sizeof(out->replaced[0])) {
+	       out->replaced_len < ADMISSION_REPLACED_MAX) {
 		struct session *s = choose_replaced(peer);
 
 		take_out(p, peer, s);
 		out->replaced[out->replaced_len++] = s;
 	}
 	return peer->sessions_len + peer->admitted < limit ? 0 : ERR_EXISTS;
+}
+
+/* A fixed address is lent by name: whoever has it under another trust root goes, too. */
+static int replace_namesakes(struct peers *p, struct peer *peer, struct admission *out)
+{
+	struct session *s;
+	struct peer *other;
+
+	LIST_FOREACH(other, &p->buckets[bucket_of(peer->name)], bucket)
+	{
+		if (other == peer || other->fixed != peer->fixed)
+			continue;
+		if (other->admitted || out->replaced_len + other->sessions_len > ADMISSION_REPLACED_MAX)
+			return ERR_EXISTS;
+		while ((s = TAILQ_FIRST(&other->sessions))) {
+			take_out(p, other, s);
+			out->replaced[out->replaced_len++] = s;
+		}
+	}
+	return 0;
 }
 
 static int lease_family(struct lease_pool *pool, const struct addr *fixed, const char *name, struct addr *out)
@@ -326,7 +346,8 @@ static int admit(struct peers *p, struct peer *peer, struct cookie *c, bool ipv4
 
 	if (in_use(c))
 		return ERR_EXISTS;
-	if ((r = replace_older(p, peer, out)) < 0 || (r = lease_both(p, peer, ipv4, ipv6, out)) < 0)
+	if ((r = replace_older(p, peer, out)) < 0 || (wants_fixed(peer) && (r = replace_namesakes(p, peer, out)) < 0) ||
+	    (r = lease_both(p, peer, ipv4, ipv6, out)) < 0)
 		return r;
 	c->admitted = true;
 	peer->admitted++;

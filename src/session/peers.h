@@ -20,13 +20,15 @@ struct session;
 enum {
 	PEER_COOKIE_LEN = 65,  /* 32 random bytes in hex, with NUL */
 	PEER_COOKIES_MAX = 16, /* of one identity; the oldest without a session goes first */
+	ADMISSION_REPLACED_MAX = 4,
 };
 
 /* What a new session is to be made of. */
 struct admission {
 	const struct conf_client *fixed; /* the operator's entry, or NULL */
 	struct addr ipv4, ipv6;          /* leased now; ADDR_NONE: none of this family */
-	struct session *replaced[4];     /* referenced by the caller now: to be ended with "replaced" */
+	struct session
+		*replaced[ADMISSION_REPLACED_MAX]; /* referenced by the caller now: to be ended with "replaced" */
 	size_t replaced_len;
 };
 
@@ -67,9 +69,10 @@ int peers_claim(struct peers *p, const struct tls_identity_proof *proof, const c
  * @ipv4:   whether an IPv4 address is wanted; @ipv6 likewise
  * @out:    filled; on failure only with what was replaced
  *
- * Newest takes over: sessions of the same identity beyond its limit, or in the way of its fixed address, are taken out
- * of the books and handed back in @out->replaced, those without a stream first, then the oldest. What is admitted counts
- * like a session until peers_enter() or peers_release(), one of which must follow.
+ * Newest takes over: sessions of the same identity beyond its limit, or in the way of its fixed address (under
+ * whatever trust root), are taken out of the books and handed back in @out->replaced, those without a stream first,
+ * then the oldest. What is admitted counts like a session until peers_enter() or peers_release(), one of which must
+ * follow.
  *
  * Return: 0; ERR_FULL (pool empty: try later); ERR_MISSING (no address of a wanted family can be had at all);
  * ERR_EXISTS (as many of this identity as may be are on their way already, or one with this cookie: try later);

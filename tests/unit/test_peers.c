@@ -375,6 +375,36 @@ static void no_more_are_admitted_at_once_than_may_be(void **state)
 
 /* ---- the newest takes over ---- */
 
+/* Of another authority, as when one takes the place of the other. */
+static void namesake_gets_the_fixed_address_from_the_other(void **state)
+{
+	struct peers *p = both_families();
+	struct device old = connect(p, "berlin"), new = { .who = proof_by("berlin", "fedcba9876543210") };
+
+	(void)state;
+	assert_int_equal(peers_login(p, &new.who, NOW, new.cookie), 0);
+	assert_int_equal(admit(p, &new), 0);
+	assert_true(addr_equal(&old.admission.ipv4, &new.admission.ipv4));
+	check_replaced(p, &new, &old);
+	enter(p, &new);
+	leave(p, &new);
+	peers_free(p);
+}
+
+static void namesake_without_a_fixed_address_is_somebody_else(void **state)
+{
+	struct peers *p = both_families();
+	struct device old = connect(p, "alice"), new = { .who = proof_by("alice", "fedcba9876543210") };
+
+	(void)state;
+	assert_int_equal(peers_login(p, &new.who, NOW, new.cookie), 0);
+	assert_int_equal(admit(p, &new), 0);
+	assert_int_equal(new.admission.replaced_len, 0);
+	release(p, &new);
+	leave(p, &old);
+	peers_free(p);
+}
+
 static void second_session_replaces_the_first(void **state)
 {
 	struct peers *p = both_families();
@@ -650,6 +680,8 @@ int main(void)
 		cmocka_unit_test(cookie_lives_while_it_is_admitted),
 		cmocka_unit_test(session_leaves_once),
 		cmocka_unit_test(no_more_are_admitted_at_once_than_may_be),
+		cmocka_unit_test(namesake_gets_the_fixed_address_from_the_other),
+		cmocka_unit_test(namesake_without_a_fixed_address_is_somebody_else),
 		cmocka_unit_test(second_session_replaces_the_first),
 		cmocka_unit_test(another_identity_replaces_nobody),
 		cmocka_unit_test(limit_of_its_own_lets_more_in),
