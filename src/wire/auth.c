@@ -288,21 +288,3 @@ int auth_encode_success(const char *cookie, struct buf *out)
 
 	return write_reply(cookie, body, strlen(body), out);
 }
-
-int auth_encode_refusal(const char *text, struct buf *out)
-{
-	struct buf body = BUF_INIT;
-	int r;
-
-	if ((r = buf_printf(&body, XML_PROLOG
-			    "<config-auth client=\"vpn\" type=\"auth-request\"><auth id=\"failure\"><error>")) < 0)
-		goto out;
-	if ((r = write_escaped(&body, text)) < 0)
-		goto out;
-	if ((r = buf_printf(&body, "</error></auth></config-auth>\n")) < 0)
-		goto out;
-	r = write_reply(NULL, buf_data(&body), buf_len(&body), out);
-out:
-	buf_fini(&body);
-	return r;
-}

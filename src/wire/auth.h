@@ -54,13 +54,4 @@ int auth_decode_reply(const struct http_message *m, struct auth_reply *out);
  */
 int auth_encode_success(const char *cookie, struct buf *out);
 
-/**
- * auth_encode_refusal() - 200 with <auth id="failure"><error>TEXT</error>, which clients show verbatim
- * @text: for people; escaped here
- * @out:  bytes are appended
- *
- * Return: 0 or ERR_NOMEM.
- */
-int auth_encode_refusal(const char *text, struct buf *out);
-
 #endif

@@ -206,6 +206,9 @@ struct http_parser_state *http_new(enum http_kind kind, bool connect_reply, bool
 		http_free(p);
 		return NULL;
 	}
+	/* The library's own limit of 80 KiB is one for the whole process; ours are counted by p->quota. */
+	if (kind == HTTP_REPLY)
+		http_parser_set_max_header_size(2 * HTTP_REPLY_HEAD_MAX);
 	http_reset(p);
 	return p;
 }

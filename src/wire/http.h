@@ -13,9 +13,9 @@
 enum {
 	HTTP_HEAD_MAX = 16384,
 	HTTP_HEADERS_MAX = 128,
-	/* a grant may hold TUNNEL_LIST_MAX routes, each a header of about 50 bytes */
-	HTTP_REPLY_HEAD_MAX = 65536,
-	HTTP_REPLY_HEADERS_MAX = 1280,
+	/* the largest grant that can be configured: 448 routes, excludes and networks of 70 bytes, 64 domains of 270 */
+	HTTP_REPLY_HEAD_MAX = 131072,
+	HTTP_REPLY_HEADERS_MAX = 1536,
 	HTTP_BODY_MAX = 65536,
 };
 

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Any bytes as a gateway's login reply; what is understood must survive our own encoder. */
-#include <ctype.h>
 #include <string.h>
 
 #include "base/err.h"
@@ -28,20 +27,6 @@ static void check_success(const struct auth_reply *reply)
 	buf_fini(&b);
 }
 
-static void check_refusal(const struct auth_reply *reply)
-{
-	struct auth_reply again;
-	struct buf b = BUF_INIT;
-
-	fuzz_check(reply->error[0] && !reply->cookie[0]);
-	fuzz_check(!auth_encode_refusal(reply->error, &b));
-	fuzz_check(decode(buf_data(&b), buf_len(&b), &again) == ERR_REFUSED);
-	fuzz_check(strlen(reply->error) == strlen(again.error));
-	for (size_t i = 0; reply->error[i]; i++)
-		fuzz_check(again.error[i] == (isprint((unsigned char)reply->error[i]) ? reply->error[i] : '?'));
-	buf_fini(&b);
-}
-
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
 	struct auth_reply reply;
@@ -50,6 +35,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	if (!r)
 		check_success(&reply);
 	if (r == ERR_REFUSED)
-		check_refusal(&reply);
+		fuzz_check(reply.error[0] && !reply.cookie[0]);
 	return 0;
 }

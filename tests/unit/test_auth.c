@@ -75,34 +75,6 @@ static void success_comes_back(void **state)
 	buf_fini(&b);
 }
 
-static void refusal_comes_back(void **state)
-{
-	static const char text[] = "no <b>one</b> & \"nobody\" ]]> &amp;";
-	struct buf b = BUF_INIT;
-	struct http_message m;
-
-	(void)state;
-	assert_int_equal(auth_encode_refusal(text, &b), 0);
-	m = testhttp_buf(HTTP_REPLY, false, &b);
-	assert_int_equal(auth_decode_reply(&m, &reply), ERR_REFUSED);
-	assert_string_equal(reply.error, text);
-	assert_string_equal(reply.cookie, "");
-	buf_fini(&b);
-}
-
-static void refusal_of_any_bytes_stays_a_document(void **state)
-{
-	struct buf b = BUF_INIT;
-	struct http_message m;
-
-	(void)state;
-	assert_int_equal(auth_encode_refusal("a\001\r\n\xff\xc3z", &b), 0);
-	m = testhttp_buf(HTTP_REPLY, false, &b);
-	assert_int_equal(auth_decode_reply(&m, &reply), ERR_REFUSED);
-	assert_string_equal(reply.error, "a?????z");
-	buf_fini(&b);
-}
-
 static void reply_of_ocserv_is_read(void **state)
 {
 	(void)state;
@@ -272,8 +244,6 @@ int main(void)
 		TEST(request_is_what_gateways_expect),
 		TEST(host_is_bracketed_and_the_usual_port_left_out),
 		TEST(success_comes_back),
-		TEST(refusal_comes_back),
-		TEST(refusal_of_any_bytes_stays_a_document),
 		TEST(reply_of_ocserv_is_read),
 		TEST(bare_auth_element_is_enough),
 		TEST(session_token_stands_for_the_cookie),

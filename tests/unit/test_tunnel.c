@@ -374,6 +374,38 @@ static void grant_comes_back(void **state)
 	assert_memory_equal(&g, &decoded, sizeof(g));
 }
 
+/* As many of each as a configuration may hold, each as long as it can be. */
+static void largest_grant_is_read(void **state)
+{
+	enum { PREFIXES = 448, DOMAINS = 64 };
+	static struct prefix wide[PREFIXES], long6[PREFIXES];
+	static char domains[DOMAINS][TUNNEL_NAME_MAX];
+	struct tunnel_offer offer = full_offer();
+	struct tunnel_grant g = small_grant();
+	struct http_message m;
+
+	(void)state;
+	for (int i = 0; i < PREFIXES; i++) {
+		wide[i] = prefix("198.100.100.100/32");
+		long6[i] = prefix("2001:db80:1111:2222:3333:4444:5555:6666/128");
+	}
+	for (int i = 0; i < DOMAINS; i++)
+		memset(domains[i], 'd', TUNNEL_NAME_MAX - 1);
+	g.includes = wide;
+	g.excludes = g.networks = long6;
+	g.includes_len = g.excludes_len = g.networks_len = PREFIXES;
+	g.split_dns = domains;
+	g.split_dns_len = DOMAINS;
+	memset(g.default_domain, 'd', TUNNEL_NAME_MAX - 1);
+	encode_grant(&g, &offer);
+	m = testhttp_buf(HTTP_REPLY, true, &out);
+	assert_int_equal(tunnel_decode_grant(&m, &decoded), 0);
+	assert_int_equal(decoded.includes_len, PREFIXES);
+	assert_int_equal(decoded.excludes_len, PREFIXES);
+	assert_int_equal(decoded.networks_len, PREFIXES);
+	assert_int_equal(decoded.split_dns_len, DOMAINS);
+}
+
 static void grant_is_spelled_as_clients_compare_it(void **state)
 {
 	struct prefix includes[] = { prefix("10.99.0.0/16"), prefix("fd99::/48") };
@@ -793,6 +825,7 @@ int main(void)
 		TEST(odd_host_name_counts_as_none),
 		TEST(other_versions_of_an_extension_are_not_offered),
 		TEST(grant_comes_back),
+		TEST(largest_grant_is_read),
 		TEST(grant_is_spelled_as_clients_compare_it),
 		TEST(client_without_full_ipv6_gets_the_old_form),
 		TEST(anyconnect_gets_ipv6_dns_in_its_own_header),
