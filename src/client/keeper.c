@@ -62,6 +62,7 @@ static void leave_session(struct client *c, const char *why)
 	struct session *old = c->session;
 	struct link *link = c->link;
 
+	renew_stop(c); /* a generation on its way would come to a session that is gone */
 	client_event(c, "down", why);
 	c->session = NULL;
 	c->link = NULL;

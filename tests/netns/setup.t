@@ -1,6 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# A gateway that asks for what a client must not set up is no end: the client goes on trying, and is up once it may.
+# A gateway that asks for what a client must not set up is no end: what a tunnel can do without is left out, else the client
+# goes on trying and is up once it may. Nor is a script that fails an end, not even with a rekey under way.
 #
 #	client (alice) 192.0.2.2 ---- 192.0.2.1 gw (ocserv)
 # shellcheck source=tests/netns/lib.sh
@@ -17,7 +18,7 @@ listening()
 	in_ns gw ss -Hltn 'sport = :443' | grep -q .
 }
 
-# start_ocserv DNS
+# start_ocserv NETWORK DNS
 start_ocserv()
 {
 	cat >"$WORK/ocserv.conf" <<-END
@@ -32,21 +33,68 @@ start_ocserv()
 		socket-file = $WORK/ocserv.sock
 		pid-file = $WORK/ocserv.pid
 		device = vpnt
-		ipv4-network = 10.88.0.0/24
+		ipv4-network = $1
 		route = 10.99.0.0/16
-		dns = $1
+		dns = $2
 	END
 	start ocserv gw ocserv -f -d 1 -c "$WORK/ocserv.conf"
 	try 5 listening || diag "ocserv does not listen"
 }
 
-start_ocserv 127.0.0.53
+start_ocserv 169.254.7.0/24 10.88.0.1
 start_client alice client alice 192.0.2.1:443 'trust.name="vpn.test"'
-check "a name server on loopback is not set up" try 10 said alice "cannot be set up"
+check "a link-local address is not set up" try 10 said alice "cannot be set up"
 check "and the client tries again" try 10 said alice "next attempt in"
 stop ocserv
-start_ocserv 10.88.0.1
+start_ocserv 10.88.0.0/24 127.0.0.53
 check "with another it is up" wait_event alice 20 "event=up|session"
-check "and has its name server" grep -q 10.88.0.1 "/etc/netns/$(ns client)/resolv.conf"
+check "but for a name server on loopback" said alice "refused from the gateway: dns server 127.0.0.53"
+check "which is not set" fails grep -q nameserver "/etc/netns/$(ns client)/resolv.conf"
+check "it ends cleanly" stop alice
+stop ocserv
+
+# A script that waits for a word and then fails: meanwhile the client rekeys.
+cat >"$WORK/script" <<-END
+	#!/bin/sh
+	[ "\$reason" = connect ] || exit 0
+	echo >>"$WORK/called"
+	[ ! -e "$WORK/good" ] || exit 0
+	read -r word <"$WORK/word"
+	exit 1
+END
+chmod 0755 "$WORK/script"
+mkfifo "$WORK/word"
+exec {word}<>"$WORK/word" # open at both ends: nobody has to wait for the other
+
+# rekeys: the gateway sees one now
+rekeys()
+{
+	mark_events gw
+	wait_record gw 10 event=rekey
+}
+
+# rekey_begins: its connection is there beside the session's
+rekey_begins()
+{
+	[[ $(in_ns gw ss -Htn state established 'sport = :443' | wc -l) -ge 2 ]]
+}
+
+start_server gw gw vpn.test 'rekey.seconds=1'
+record_events gw
+start_client alice client alice 192.0.2.1:443 'trust.name="vpn.test"' 'rekey.seconds=1' "script=\"$WORK/script\""
+check "a script is called" try 10 test -s "$WORK/called"
+for _ in 1 2 3; do
+	rekeys >/dev/null
+	try 5 rekey_begins
+	echo >&"$word"
+	mark_events gw
+	wait_record gw 10 event=up >/dev/null
+done
+check "it failed three times, with a rekey under way" test "$(wc -l <"$WORK/called")" -ge 3
+check "and the client lives" kill -0 "${pid_of[alice]}"
+touch "$WORK/good"
+echo >&"$word"
+check "once the script succeeds it is up" wait_event alice 20 "event=up|session"
+check "its engine never died" fails grep -q "engine died" "$WORK/alice.log"
 check "it ends cleanly" stop alice
 done_testing
