@@ -50,9 +50,10 @@ struct channel {
 	bool rx_held;        /* its DATA waits for the older stream's END */
 	uint64_t rx_packets; /* DATA frames received, compared with END's number */
 	struct dpd dpd;
-	unsigned answered; /* DPD-REQ of the present batch */
-	uint64_t left_ms;  /* LEAVING: since when */
-	uint64_t close_ms; /* LEAVING: closed at this time whatever the peer does */
+	unsigned answered;   /* DPD-REQ of the present batch */
+	uint64_t left_ms;    /* LEAVING: since when */
+	size_t left_waiting; /* LEAVING: bytes in out at the last look */
+	uint64_t close_ms;   /* LEAVING: closed at this time whatever the peer does */
 
 	void *port; /* the loop's binding, path/link.c */
 };

@@ -89,8 +89,15 @@ static void leave(struct session *s, struct channel *c, uint64_t now_ms)
 	c->state = CHANNEL_LEAVING;
 	c->tx_ended = true;
 	c->left_ms = now_ms;
+	c->left_waiting = buf_len(&c->out);
 	c->close_ms = now_ms + SESSION_LINGER_MS;
 	s->leaving = c;
+}
+
+/* A slow link still carries what was sealed before END. */
+static void linger(struct channel *c, uint64_t now_ms)
+{
+	c->close_ms = clock_sooner(now_ms + SESSION_LINGER_MS, c->left_ms + SESSION_LINGER_MAX_MS);
 }
 
 /* Under tx_lock: the last frame on the stream that we leave. */
@@ -235,8 +242,8 @@ void session_heard(struct session *s, struct channel *c, uint64_t now_ms)
 	c->answered = 0;
 	if (c->state == CHANNEL_JOINING)
 		move(s, c, true, now_ms);
-	else if (c->state == CHANNEL_LEAVING && !s->ending) /* a slow link still brings what was sent before END */
-		c->close_ms = clock_sooner(now_ms + SESSION_LINGER_MS, c->left_ms + SESSION_LINGER_MAX_MS);
+	else if (c->state == CHANNEL_LEAVING && !s->ending)
+		linger(c, now_ms);
 }
 
 bool session_may_deliver(struct session *s, struct channel *c, uint64_t now_ms)
@@ -346,7 +353,10 @@ int session_control(struct session *s, struct channel *c, const struct frame *f,
 	case FRAME_REKEY:
 		if (s->side != SESSION_CLIENT || !s->overlap)
 			return ERR_MISSING; /* only a gateway that agreed on it may ask */
-		rekey_ask(&s->rekey);
+		/* On an older stream it is granted already; and one that asks and then refuses does not make us hurry.
+		 */
+		if (c == s->current && !s->rekey.retry_ms)
+			rekey_ask(&s->rekey);
 		return 0;
 	default:
 		return ERR_MISSING;
@@ -505,20 +515,21 @@ static void tick_dpd(struct session *s, struct channel *c, uint64_t now_ms)
 	}
 }
 
-static bool flushed(struct session *s, struct channel *c)
+static size_t unsent(struct session *s, struct channel *c)
 {
-	bool empty;
+	size_t len;
 
 	pthread_mutex_lock(&s->tx_lock);
-	empty = !buf_len(&c->out);
+	len = buf_len(&c->out);
 	pthread_mutex_unlock(&s->tx_lock);
-	return empty;
+	return len;
 }
 
 /* Only the client ends an old stream, once both directions are through. */
 static void tick_leaving(struct session *s, uint64_t now_ms)
 {
 	struct channel *c = s->leaving;
+	size_t waiting;
 
 	if (!c)
 		return;
@@ -526,10 +537,19 @@ static void tick_leaving(struct session *s, uint64_t now_ms)
 		c->rx_overdue = true;
 		release_held(s);
 	}
-	if (now_ms >= c->close_ms)
+	waiting = unsent(s, c);
+	if (waiting < c->left_waiting && !s->ending)
+		linger(c, now_ms);
+	c->left_waiting = waiting;
+	if (now_ms >= c->close_ms) {
+		if (!s->ending && (waiting || (s->overlap && !c->rx_ended)))
+			log_limited(LOG_LEVEL_WARN,
+				    "old stream cut short session=%llu name=%s generation=%u unsent=%zu end=%d",
+				    (unsigned long long)s->id, s->name, c->generation, waiting, c->rx_ended);
 		session_gone(s, c, "the old stream did not end", now_ms);
-	else if (s->overlap && !s->ending && s->side == SESSION_CLIENT && c->rx_ended && flushed(s, c))
+	} else if (s->overlap && !s->ending && s->side == SESSION_CLIENT && c->rx_ended && !waiting) {
 		s->io->finish(c);
+	}
 }
 
 static void tick_limits(struct session *s, uint64_t now_ms)

@@ -46,7 +46,7 @@ enum {
 	SESSION_LINGER_MS = 5000,  /* an old stream that does not end is closed */
 	SESSION_GOODBYE_MS = 1000, /* after DISCONNECT, for the peer to close */
 	SESSION_TEXT_MAX = 128,
-	SESSION_LINGER_MAX_MS = 30000,   /* also when it still brings something */
+	SESSION_LINGER_MAX_MS = 30000,   /* also when it still carries something */
 	SESSION_ANSWERS_BATCH = 16,      /* DPD-REQ answered of those that arrive at once */
 	SESSION_RECORDS_MAX = 5 << 22,   /* under the 2^24.5 records of RFC 8446 5.5 */
 	SESSION_ANSWERS_MAX = 256 << 10, /* bytes waiting for the socket, beyond which DPD-REQ is not answered */

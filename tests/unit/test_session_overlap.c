@@ -387,6 +387,28 @@ static void old_stream_that_does_not_end_is_closed_after_the_linger(void **state
 	testsession_free(w);
 }
 
+static void old_stream_that_still_sends_is_not_cut(void **state)
+{
+	struct world *w = testsession_world(adit);
+	struct line *old = testsession_connect(w);
+	struct channel *leaving = at_gateway(old)->channel;
+
+	(void)state;
+	at_gateway(old)->blocked = true;
+	testsession_send(gateway(w));
+	testsession_overlap(w);
+	testsession_settle(w);
+	assert_ptr_equal(gateway(w)->s->leaving, leaving);
+	for (int i = 0; i < 3; i++) {
+		buf_consume(&leaving->out, 1);
+		testsession_wait(w, SESSION_LINGER_MS - 1);
+		assert_false(at_gateway(old)->gone);
+	}
+	testsession_wait(w, SESSION_LINGER_MS);
+	assert_true(at_gateway(old)->gone);
+	testsession_free(w);
+}
+
 /* ---- who may join ---- */
 
 static void join_of_the_next_generation_is_taken(void **state)
@@ -748,6 +770,40 @@ static void gateway_takes_no_orders_to_rekey(void **state)
 	testsession_free(w);
 }
 
+static void wish_on_an_older_stream_is_granted_already(void **state)
+{
+	struct world *w = testsession_world(adit);
+	struct line *old = testsession_connect(w), *new = testsession_overlap(w);
+
+	(void)state;
+	receive(at_gateway(new));
+	receive(at_client(new));
+	assert_ptr_equal(client(w)->s->leaving, at_client(old)->channel);
+	buf_clear(&at_client(old)->in); /* the gateway's END is on its way still */
+	testsession_frame(at_client(old), FRAME_REKEY, NULL, 0);
+	assert_false(client(w)->s->rekey.asked);
+	assert_int_equal(client(w)->rekey, 0);
+	testsession_free(w);
+}
+
+static void gateway_that_asks_again_does_not_shorten_the_back_off(void **state)
+{
+	struct world *w = testsession_world(adit);
+	struct line *l = testsession_connect(w);
+
+	(void)state;
+	testsession_frame(at_client(l), FRAME_REKEY, NULL, 0);
+	testsession_tick(client(w));
+	assert_int_equal(client(w)->rekey, 1);
+	rekey_failed(&client(w)->s->rekey, w->now);
+	testsession_frame(at_client(l), FRAME_REKEY, NULL, 0);
+	testsession_tick(client(w));
+	assert_int_equal(client(w)->rekey, 1);
+	testsession_wait(w, REKEY_RETRY_FIRST_MS);
+	assert_int_equal(client(w)->rekey, 2);
+	testsession_free(w);
+}
+
 /* ---- a generation that is not renewed ---- */
 
 static void generation_not_renewed_is_closed_without_disconnect(void **state)
@@ -1074,6 +1130,7 @@ int main(void)
 		cmocka_unit_test(client_closes_the_old_stream_when_both_ends_are_through),
 		cmocka_unit_test(client_does_not_close_before_the_gateways_end),
 		cmocka_unit_test(old_stream_that_does_not_end_is_closed_after_the_linger),
+		cmocka_unit_test(old_stream_that_still_sends_is_not_cut),
 		cmocka_unit_test(join_of_the_next_generation_is_taken),
 		cmocka_unit_test(join_of_another_generation_is_refused),
 		cmocka_unit_test(join_without_overlap_is_refused),
@@ -1097,6 +1154,8 @@ int main(void)
 		cmocka_unit_test(gateway_over_its_limit_asks_the_client_once),
 		cmocka_unit_test(operator_at_the_gateway_has_the_client_rekey),
 		cmocka_unit_test(gateway_takes_no_orders_to_rekey),
+		cmocka_unit_test(wish_on_an_older_stream_is_granted_already),
+		cmocka_unit_test(gateway_that_asks_again_does_not_shorten_the_back_off),
 		cmocka_unit_test(generation_not_renewed_is_closed_without_disconnect),
 		cmocka_unit_test(short_interval_still_leaves_thirty_seconds),
 		cmocka_unit_test(join_that_proves_nothing_does_not_save_the_old_generation),
