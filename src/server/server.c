@@ -30,17 +30,36 @@ enum { HOUSEKEEPING_MS = 10000, EXIT_CONFIG = 78 };
 
 /* ---- the control socket's wishes; main loop ---- */
 
-static void append_session(struct session *s, void *arg)
+/* Sessions taken out of the table for a report, referenced: making JSON of them takes longer than its lock may be held.
+ */
+struct snapshot {
+	struct session **items;
+	size_t len, cap;
+};
+
+static void add_to_snapshot(struct session *s, void *arg)
 {
-	json_array_append_new(arg, report_session(s));
+	struct snapshot *all = arg;
+
+	if (all->len < all->cap && session_get(s))
+		all->items[all->len++] = s;
 }
 
 static json_t *op_sessions(void *arg)
 {
 	struct server *server = arg;
+	struct snapshot all = { .cap = session_table_count(server->table) };
 	json_t *list = json_array();
+	size_t i;
 
-	session_table_each(server->table, append_session, list);
+	all.items = calloc(all.cap + 1, sizeof(*all.items));
+	if (all.items)
+		session_table_each(server->table, add_to_snapshot, &all);
+	for (i = 0; i < all.len; i++) {
+		json_array_append_new(list, report_session(all.items[i]));
+		session_put(all.items[i]);
+	}
+	free(all.items);
 	return list;
 }
 
@@ -58,7 +77,7 @@ static json_t *op_status(void *arg)
 /* Sessions of one name, or all; what is done with each. */
 struct selection {
 	const char *name;
-	void (*act)(struct session *s);
+	bool (*act)(struct session *s); /* whether there was something to do */
 	int count;
 };
 
@@ -68,13 +87,26 @@ static void select_session(struct session *s, void *arg)
 
 	if (selection->name && strcmp(selection->name, s->name))
 		return;
-	selection->act(s);
-	selection->count++;
+	selection->count += selection->act(s);
 }
 
-static void act_disconnect(struct session *s)
+static bool act_disconnect(struct session *s)
 {
 	member_post_end(s, "disconnected by the operator");
+	return true;
+}
+
+/* A session without stream gets new keys with its next one anyway. */
+static bool act_rekey(struct session *s)
+{
+	bool has_stream;
+
+	pthread_mutex_lock(&s->tx_lock);
+	has_stream = s->tx != NULL;
+	pthread_mutex_unlock(&s->tx_lock);
+	if (has_stream)
+		member_post_rekey(s);
+	return has_stream;
 }
 
 static int op_disconnect(void *arg, const char *name)
@@ -89,7 +121,7 @@ static int op_disconnect(void *arg, const char *name)
 static int op_rekey(void *arg, const char *name)
 {
 	struct server *server = arg;
-	struct selection selection = { .name = name, .act = member_post_rekey };
+	struct selection selection = { .name = name, .act = act_rekey };
 
 	session_table_each(server->table, select_session, &selection);
 	return selection.count;
