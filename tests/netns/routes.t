@@ -245,4 +245,18 @@ check "but for what is excluded" excludes_outside
 check "nobody listens on IPv4" fails in_ns client bash -c ': </dev/tcp/198.51.100.2/443'
 stop alice
 check "it has left nothing" as_before
+
+# A gateway that lends only IPv4 addresses and is for everything: IPv6 does not go past it
+stop gw
+begin_gateway 'addresses={ ipv4 = "10.20.0.0/24"; }' 'clients=' 'push.dns='
+check "a client comes up with IPv4 alone" comes_up
+check "IPv4 goes through the tunnel" leads 203.0.113.5 adit0
+check "IPv6 leads nowhere" fails in_ns client ip -6 route get 2001:db8:5::5
+check "and whoever tries is told at once" grep -q 'No route to host' < <(in_ns client ping -c 1 -W 3 2001:db8:5::5 2>&1)
+check "the host's own IPv6 network is reached" reaches 2001:db8:1::1
+check "what is excluded of IPv4 is reached" reaches 198.18.0.1
+kill_all alice
+check "after kill -9 it comes up again" comes_up
+stop alice
+check "it has left nothing" as_before
 done_testing
