@@ -52,9 +52,17 @@ static bool family_ok(uint32_t family)
 	return family == ADDR_V4 || family == ADDR_V6;
 }
 
+/* What is behind an IPv4 address must be zero, for every comparison looks at it. */
+static bool addr_ok(const struct addr *a)
+{
+	static const uint8_t zero[sizeof(a->bytes) - 4];
+
+	return a->family == ADDR_V6 || (a->family == ADDR_V4 && !memcmp(a->bytes + 4, zero, sizeof(zero)));
+}
+
 static bool prefix_ok(const struct prefix *p, bool whole_address)
 {
-	if (!family_ok(p->addr.family))
+	if (!addr_ok(&p->addr))
 		return false;
 	return whole_address ? p->len == addr_bits(&p->addr) : p->len <= addr_bits(&p->addr);
 }
@@ -85,7 +93,7 @@ static bool facts_ok(const struct hook_facts *f)
 {
 	return (f->connect == 0 || f->connect == 1) && text_of(f->name, sizeof(f->name), name_chars) &&
 	       text_of(f->peer, sizeof(f->peer), outer_chars) && text_of(f->local, sizeof(f->local), outer_chars) &&
-	       (f->ipv4.family == ADDR_NONE || f->ipv4.family == ADDR_V4) &&
+	       (f->ipv4.family == ADDR_NONE || (f->ipv4.family == ADDR_V4 && addr_ok(&f->ipv4))) &&
 	       (f->ipv6.family == ADDR_NONE || f->ipv6.family == ADDR_V6) &&
 	       text_printable(f->reason, sizeof(f->reason));
 }

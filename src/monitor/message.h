@@ -88,8 +88,9 @@ size_t message_len(enum message_type type);
  * @m:   message
  * @len: bytes received into it
  *
- * Checks type, exact length, enum ranges, NUL termination, families and prefix lengths, and that texts which become
- * part of an environment or a file hold only what belongs there. Order and policy are the caller's.
+ * Checks type, exact length, enum ranges, NUL termination, families, prefix lengths and that nothing is hidden behind
+ * an IPv4 address, and that texts which become part of an environment or a file hold only what belongs there. Order and
+ * policy are the caller's.
  *
  * Return: 0, or ERR_INVALID.
  */

@@ -93,6 +93,24 @@ static void prefix_must_fit_its_family(void **state)
 	assert_int_equal(check(&m), ERR_INVALID);
 }
 
+static void nothing_may_stand_behind_an_ipv4_address(void **state)
+{
+	union message m = item_message(NET_ROUTE, "0.0.0.0/1");
+
+	(void)state;
+	assert_int_equal(check(&m), 0);
+	m.net_item.item.prefix.addr.bytes[4] = 1;
+	assert_int_equal(check(&m), ERR_INVALID);
+	m = item_message(NET_GATEWAY, "0.0.0.0");
+	m.net_item.item.prefix.addr.bytes[15] = 1;
+	assert_int_equal(check(&m), ERR_INVALID);
+	m = hook_message("x");
+	addr_parse("10.20.0.2", &m.hook.facts.ipv4);
+	assert_int_equal(check(&m), 0);
+	m.hook.facts.ipv4.bytes[4] = 1;
+	assert_int_equal(check(&m), ERR_INVALID);
+}
+
 static void name_server_must_be_a_whole_address(void **state)
 {
 	union message m = item_message(NET_DNS, "10.0.0.1");
@@ -188,6 +206,7 @@ int main(void)
 		cmocka_unit_test(types_of_the_monitor_and_unknown_ones_are_refused),
 		cmocka_unit_test(kind_and_phase_must_be_in_range),
 		cmocka_unit_test(prefix_must_fit_its_family),
+		cmocka_unit_test(nothing_may_stand_behind_an_ipv4_address),
 		cmocka_unit_test(name_server_must_be_a_whole_address),
 		cmocka_unit_test(domain_is_a_name_and_nothing_more),
 		cmocka_unit_test(text_without_an_end_is_refused),
