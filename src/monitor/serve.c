@@ -15,7 +15,11 @@
 #include "monitor/network.h"
 #include "monitor/resolve.h"
 
-enum { LOOKUPS_MAX = 4 };
+enum {
+	LOOKUPS_MAX = 4,
+	READ_BATCH = 64,   /* requests a turn of the loop, which has signals and children to look after too */
+	DRAIN_MAX = 65536, /* more than a socket holds: somebody goes on writing */
+};
 
 struct serve {
 	uv_poll_t poll;
@@ -182,10 +186,10 @@ static int read_one(struct serve *s)
 static void on_ready(uv_poll_t *poll, int status, int events)
 {
 	struct serve *s = poll->data;
-	int r = status < 0 ? ERR_EOF : 0;
+	int n, r = status < 0 ? ERR_EOF : 0;
 
 	(void)events;
-	while (r == 0 && s->fd >= 0)
+	for (n = 0; n < READ_BATCH && r == 0 && s->fd >= 0; n++)
 		r = read_one(s);
 	if (r == 0 || r == ERR_AGAIN)
 		return;
@@ -230,7 +234,9 @@ void serve_stop(struct serve *s)
 
 void serve_drain(struct serve *s)
 {
-	while (s->fd >= 0 && read_one(s) == 0)
+	int n;
+
+	for (n = 0; n < DRAIN_MAX && s->fd >= 0 && read_one(s) == 0; n++)
 		;
 	if (s->fd < 0)
 		return;
