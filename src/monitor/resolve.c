@@ -110,7 +110,8 @@ static void on_deadline(uv_timer_t *timer)
 }
 
 int resolve_start(uv_loop_t *loop, const struct privilege *user, const char *host,
-		  void (*done)(void *arg, int result, const struct addr *addrs, size_t len), void *arg)
+		  void (*done)(void *arg, int result, const struct addr *addrs, size_t len), void *arg,
+		  struct resolve **out)
 {
 	struct resolve *r = calloc(1, sizeof(*r));
 	int ends[2];
@@ -136,8 +137,14 @@ int resolve_start(uv_loop_t *loop, const struct privilege *user, const char *hos
 	uv_timer_init(loop, &r->timer);
 	uv_poll_start(&r->poll, UV_READABLE, on_ready);
 	uv_timer_start(&r->timer, on_deadline, RESOLVE_DEADLINE_MS, 0);
+	*out = r;
 	return 0;
 out:
 	free(r);
 	return ERR_SYS;
+}
+
+void resolve_stop(struct resolve *r)
+{
+	finish(r, ERR_TIMEOUT);
 }

@@ -4,6 +4,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/queue.h>
 #include <unistd.h>
 
 #include "base/err.h"
@@ -21,6 +22,8 @@ enum {
 	DRAIN_MAX = 65536, /* more than a socket holds: somebody goes on writing */
 };
 
+LIST_HEAD(lookups, pending);
+
 struct serve {
 	uv_poll_t poll;
 	uv_loop_t *loop;
@@ -29,7 +32,8 @@ struct serve {
 	struct network *net;
 	const struct privilege *user;
 	struct hooks *hooks;
-	unsigned lookups;
+	struct lookups lookups;
+	unsigned lookups_len;
 	void (*broken)(void *arg);
 	void *arg;
 };
@@ -38,6 +42,8 @@ struct serve {
 struct pending {
 	struct serve *serve;
 	uint32_t id;
+	struct resolve *lookup; /* RESOLVE only, as what follows */
+	LIST_ENTRY(pending) next;
 };
 
 static void cut_off(struct serve *s)
@@ -86,7 +92,8 @@ static void on_resolved(void *arg, int result, const struct addr *addrs, size_t 
 	struct pending *p = arg;
 	union message m = { 0 };
 
-	p->serve->lookups--;
+	LIST_REMOVE(p, next);
+	p->serve->lookups_len--;
 	m.answer.header = (struct message_header){ MESSAGE_ANSWER, p->id };
 	m.answer.result = result;
 	m.answer.count = (uint32_t)len;
@@ -109,12 +116,16 @@ static void serve_socket(struct serve *s, const struct message_socket *m)
 
 static void serve_resolve(struct serve *s, const struct message_resolve *m, struct pending *p)
 {
-	int r = s->lookups < LOOKUPS_MAX ? resolve_start(s->loop, s->user, m->host, on_resolved, p) : ERR_FULL;
+	int r = ERR_FULL;
 
-	if (r < 0)
+	if (s->lookups_len < LOOKUPS_MAX)
+		r = resolve_start(s->loop, s->user, m->host, on_resolved, p, &p->lookup);
+	if (r < 0) {
 		answer_pending(p, r);
-	else
-		s->lookups++;
+		return;
+	}
+	LIST_INSERT_HEAD(&s->lookups, p, next);
+	s->lookups_len++;
 }
 
 /* Return: 0, or ERR_INVALID when the engine broke the order of messages. */
@@ -162,7 +173,7 @@ static int serve_one(struct serve *s, const union message *m, int len)
 	p = malloc(sizeof(*p));
 	if (!p)
 		return ERR_NOMEM;
-	*p = (struct pending){ s, m->header.id };
+	*p = (struct pending){ .serve = s, .id = m->header.id };
 	r = dispatch(s, m, p);
 	if (r < 0)
 		free(p);
@@ -238,6 +249,8 @@ void serve_drain(struct serve *s)
 
 	for (n = 0; n < DRAIN_MAX && s->fd >= 0 && read_one(s) == 0; n++)
 		;
+	while (!LIST_EMPTY(&s->lookups))
+		resolve_stop(LIST_FIRST(&s->lookups)->lookup);
 	if (s->fd < 0)
 		return;
 	uv_poll_stop(&s->poll);
@@ -247,7 +260,7 @@ void serve_drain(struct serve *s)
 
 bool serve_busy(const struct serve *s)
 {
-	return hook_busy(s->hooks) || network_busy(s->net) || s->lookups;
+	return hook_busy(s->hooks) || network_busy(s->net) || s->lookups_len;
 }
 
 void serve_abandon(struct serve *s)

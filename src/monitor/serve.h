@@ -31,7 +31,7 @@ struct serve *serve_new(uv_loop_t *loop, int fd, const struct conf *conf, struct
 /** serve_stop() - Ask the engine to end */
 void serve_stop(struct serve *s);
 
-/** serve_drain() - The engine is gone: take the requests it left behind; no answer goes out any more */
+/** serve_drain() - The engine is gone: take the requests it left behind and end lookups; no answer goes out any more */
 void serve_drain(struct serve *s);
 
 /** serve_busy() - Whether hooks, a script or a lookup are under way */

@@ -103,6 +103,11 @@ finish
 check "an engine that sends garbage is cut off" grep -qx lost "$WORK/out"
 is "nothing is left after it either" "$(state)" "$clean"
 
+probe client lookup 2
+kill -TERM "$probe_pid"
+check "a name server that does not answer holds up nothing" try 4 not_running "$probe_pid"
+finish
+
 probe client many 2
 is "1023 routes at once are all set" "$(in_ns host ip route show proto 173 dev adit0 | wc -l)" 1023
 finish TERM "$probe_pid"

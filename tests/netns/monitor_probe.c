@@ -115,6 +115,12 @@ static void ask_server(void)
 	ask_hook(ask, &facts, on_hook, "disconnect");
 }
 
+static void ask_lookup(void)
+{
+	ask_resolve(ask, "host.example", on_resolved, NULL);
+	ask_socket(ask, ADDR_V4, on_socket, NULL); /* its answer shows that the lookup has begun */
+}
+
 static void ask_many(void)
 {
 	struct net_item items[ASK_NET_MAX] = { 0 };
@@ -141,6 +147,8 @@ static int engine(const struct engine_start *s)
 		ask_server();
 	else if (!strcmp(mode, "many"))
 		ask_many();
+	else if (!strcmp(mode, "lookup"))
+		ask_lookup();
 	else
 		ask_client();
 	uv_run(&loop, UV_RUN_DEFAULT);
