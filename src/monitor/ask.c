@@ -5,16 +5,21 @@
  */
 #include "monitor/ask.h"
 
+#include <poll.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/err.h"
 #include "base/log.h"
 #include "io/sock.h"
 #include "monitor/message.h"
+
+enum { LAST_WORDS_MS = 2000 }; /* at the end; the monitor kills an engine that takes much longer */
 
 struct queued {
 	struct queued *next;
@@ -78,6 +83,33 @@ static int flush(struct ask *a)
 		free(q);
 	}
 	return 0;
+}
+
+/* What is asked for at the end, a gateway's hooks, is more than the socket holds, and the loop will not turn again. */
+static void flush_last(struct ask *a)
+{
+	struct pollfd room = { .fd = a->fd, .events = POLLOUT };
+	uint64_t now = clock_ms(), deadline = now + LAST_WORDS_MS;
+
+	/* Nobody reads answers any more; the monitor shall not wait for us to. */
+	shutdown(a->fd, SHUT_RD);
+	while (flush(a) == 0 && a->queue && now < deadline) {
+		poll(&room, 1, (int)(deadline - now));
+		now = clock_ms();
+	}
+}
+
+static void drop_queue(struct ask *a)
+{
+	struct queued *q;
+	unsigned n;
+
+	for (n = 0; (q = a->queue); n++) {
+		a->queue = q->next;
+		free(q);
+	}
+	if (n)
+		log_warn("requests that the monitor did not take: count=%u", n);
 }
 
 static int enqueue(struct ask *a, const union message *m)
@@ -278,16 +310,11 @@ void ask_hook(struct ask *a, const struct hook_facts *facts, void (*done)(void *
 void ask_close(struct ask *a)
 {
 	struct request *r;
-	struct queued *q;
 
 	if (!a)
 		return;
-	/* A last word (a hook at the end) still goes out if there is room. */
-	flush(a);
-	while ((q = a->queue)) {
-		a->queue = q->next;
-		free(q);
-	}
+	flush_last(a);
+	drop_queue(a);
 	while ((r = a->requests)) {
 		a->requests = r->next;
 		free(r);

@@ -89,7 +89,13 @@ void ask_net(struct ask *a, const struct net_item *items, size_t len, enum net_p
  */
 void ask_hook(struct ask *a, const struct hook_facts *facts, void (*done)(void *arg, int result), void *arg);
 
-/** ask_close() - Stop talking; callbacks under way never come. Accepts NULL */
+/**
+ * ask_close() - Stop talking; callbacks under way never come
+ * @a: asker, or NULL
+ *
+ * What was asked before still goes out; it may take 2 s until the monitor has taken it. The rest is counted in a
+ * warning.
+ */
 void ask_close(struct ask *a);
 
 #endif

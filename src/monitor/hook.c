@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A gateway's hooks, at most HOOKS_RUNNING_MAX at once and the rest in order. */
+/*
+ * A gateway's hooks, at most HOOKS_RUNNING_MAX at once and the rest in order. To start one takes milliseconds, so they
+ * begin one a turn of the loop: the engine's requests are taken faster than that, also in the short time of its end.
+ */
 #include "monitor/hook.h"
 
 #include <assert.h>
@@ -23,6 +26,7 @@ struct hook {
 
 struct hooks {
 	uv_loop_t *loop;
+	uv_idle_t starter; /* active while one waits and there is room */
 	const struct conf *conf;
 	const char *device;
 	struct hook *waiting, **waiting_end;
@@ -160,17 +164,25 @@ static void finish(struct hook *hook, int result)
 	free(hook);
 }
 
-static void start_waiting(struct hooks *h)
+static struct hook *take_waiting(struct hooks *h)
 {
-	struct hook *hook;
+	struct hook *hook = h->waiting;
 
-	while (h->running < HOOKS_RUNNING_MAX && (hook = h->waiting)) {
-		h->waiting = hook->next;
-		if (!h->waiting)
-			h->waiting_end = &h->waiting;
-		h->waiting_len--;
-		start(hook);
-	}
+	h->waiting = hook->next;
+	if (!h->waiting)
+		h->waiting_end = &h->waiting;
+	h->waiting_len--;
+	return hook;
+}
+
+static void on_turn(uv_idle_t *starter)
+{
+	struct hooks *h = starter->data;
+
+	if (h->waiting && h->running < HOOKS_RUNNING_MAX)
+		start(take_waiting(h));
+	else
+		uv_idle_stop(starter);
 }
 
 static void on_done(void *arg, int result)
@@ -180,7 +192,7 @@ static void on_done(void *arg, int result)
 
 	h->running--;
 	finish(hook, result);
-	start_waiting(h);
+	uv_idle_start(&h->starter, on_turn);
 }
 
 static void start(struct hook *hook)
@@ -208,6 +220,8 @@ struct hooks *hook_new(uv_loop_t *loop, const struct conf *conf, const char *dev
 	h->conf = conf;
 	h->device = device;
 	h->waiting_end = &h->waiting;
+	uv_idle_init(loop, &h->starter);
+	h->starter.data = h;
 	return h;
 }
 
@@ -230,7 +244,7 @@ void hook_run(struct hooks *h, const struct hook_facts *facts, void (*done)(void
 	*h->waiting_end = hook;
 	h->waiting_end = &hook->next;
 	h->waiting_len++;
-	start_waiting(h);
+	uv_idle_start(&h->starter, on_turn);
 }
 
 bool hook_busy(const struct hooks *h)

@@ -12,7 +12,8 @@
 struct conf;
 struct hooks;
 
-enum { HOOKS_RUNNING_MAX = 64, HOOKS_WAITING_MAX = 4096 };
+/* All sessions of a gateway may end at once: those of a /16, in 32 MB. */
+enum { HOOKS_RUNNING_MAX = 64, HOOKS_WAITING_MAX = 65536 };
 
 /** hook_env() - The environment of a hook, from checked facts; end it with child_words_fini() */
 void hook_env(struct child_words *env, const struct conf *conf, const char *device, const struct hook_facts *facts);
@@ -21,7 +22,7 @@ void hook_env(struct child_words *env, const struct conf *conf, const char *devi
 struct hooks *hook_new(uv_loop_t *loop, const struct conf *conf, const char *device);
 
 /**
- * hook_run() - Run the hook that the configuration names for this event, now or when there is room
+ * hook_run() - Run the hook that the configuration names for this event, when its turn comes and there is room
  * @h:     hooks
  * @facts: checked by message_check(); copied
  * @done:  called once, at once or from the loop: 0 (also when there is no hook), ERR_REFUSED (exit status not 0),
@@ -36,7 +37,7 @@ bool hook_busy(const struct hooks *h);
 /** hook_abandon() - Forget those that wait; those that run have their deadline */
 void hook_abandon(struct hooks *h);
 
-/** hook_free() - None may run or wait; accepts NULL */
+/** hook_free() - None may run or wait and the loop's handles are closed; accepts NULL */
 void hook_free(struct hooks *h);
 
 #endif

@@ -132,6 +132,12 @@ finish TERM "$probe_pid"
 is "nothing is left of the gateway" "$(state)" "$clean"
 
 # shellcheck disable=SC2016 # for the script to expand
+printf '#!/bin/sh\necho $ID >>"%s/crowd"\n' "$WORK" >"$WORK/hook"
+HOOK_DISCONNECT=$WORK/hook HOOK_SECONDS=60 probe server crowd 1
+finish
+is "each of the 400 hooks asked for at the end has run" "$(sort -u "$WORK/crowd" | wc -l)" 400
+
+# shellcheck disable=SC2016 # for the script to expand
 printf '#!/bin/sh\necho "$reason $TUNDEV $INTERNAL_IP4_ADDRESS" >>"%s/script.log"\n' "$WORK" >"$WORK/script"
 # shellcheck disable=SC2016 # for the script to expand
 printf '[ -d /sys/class/net/$TUNDEV ] || echo "no device" >>"%s/script.log"\n' "$WORK" >>"$WORK/script"

@@ -115,6 +115,16 @@ static void ask_server(void)
 	ask_hook(ask, &facts, on_hook, "disconnect");
 }
 
+/* As a gateway with many sessions at its end. */
+static void ask_crowd(void)
+{
+	struct hook_facts facts = { .name = "berlin", .reason = "the gateway is stopping" };
+
+	for (facts.session = 1; facts.session <= 400; facts.session++)
+		ask_hook(ask, &facts, NULL, NULL);
+	uv_stop(&loop);
+}
+
 static void ask_lookup(void)
 {
 	ask_resolve(ask, "host.example", on_resolved, NULL);
@@ -143,7 +153,9 @@ static int engine(const struct engine_start *s)
 		return 9;
 	uv_loop_init(&loop);
 	ask = ask_open(&loop, s->monitor_fd, on_lost, end, NULL);
-	if (s->conf->role == CONF_SERVER)
+	if (!strcmp(mode, "crowd"))
+		ask_crowd();
+	else if (s->conf->role == CONF_SERVER)
 		ask_server();
 	else if (!strcmp(mode, "many"))
 		ask_many();
@@ -200,7 +212,7 @@ int main(int argc, char **argv)
 	c.script = setting("SCRIPT", "");
 	c.hooks.connect = setting("HOOK_CONNECT", "");
 	c.hooks.disconnect = setting("HOOK_DISCONNECT", "");
-	c.hooks.seconds = 2;
+	c.hooks.seconds = getenv("HOOK_SECONDS") ? atoi(getenv("HOOK_SECONDS")) : 2;
 	if (!strcmp(argv[1], "server")) {
 		c.role = CONF_SERVER;
 		fill_server(&c);
