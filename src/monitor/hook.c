@@ -51,13 +51,31 @@ static void address_of(const char *endpoint, char *out)
 	addr_format(&a, out);
 }
 
-static const char *first_of(const struct prefix *pool, char *out)
+/* The gateway's own address of a pool that is configured. */
+static struct addr own_of(const struct prefix *pool)
 {
-	struct addr first = prefix_network(pool).addr;
+	struct addr network = prefix_network(pool).addr;
 
-	if (first.family != ADDR_NONE)
-		first = addr_add(&first, 1);
-	return addr_format(&first, out);
+	return addr_add(&network, 1);
+}
+
+static const char *own_text(const struct prefix *pool, char *out)
+{
+	struct addr own = own_of(pool);
+
+	return addr_format(&own, out);
+}
+
+static bool may_be_lent(const struct prefix *pool, const struct addr *a)
+{
+	struct addr own;
+
+	if (a->family == ADDR_NONE)
+		return true;
+	if (!prefix_contains(pool, a))
+		return false;
+	own = own_of(pool);
+	return !addr_equal(a, &own);
 }
 
 /* ocserv gives each list whole and by family, its items separated by blanks. */
@@ -129,11 +147,11 @@ void hook_env(struct child_words *env, const struct conf *conf, const char *devi
 	address_of(facts->local, text);
 	child_word(env, "IP_REAL_LOCAL=%s", text);
 	if (facts->ipv4.family != ADDR_NONE) {
-		child_word(env, "IP_LOCAL=%s", first_of(&conf->addresses.ipv4, text));
+		child_word(env, "IP_LOCAL=%s", own_text(&conf->addresses.ipv4, text));
 		child_word(env, "IP_REMOTE=%s", addr_format(&facts->ipv4, text));
 	}
 	if (facts->ipv6.family != ADDR_NONE) {
-		child_word(env, "IPV6_LOCAL=%s", first_of(&conf->addresses.ipv6, text));
+		child_word(env, "IPV6_LOCAL=%s", own_text(&conf->addresses.ipv6, text));
 		child_word(env, "IPV6_REMOTE=%s", addr_format(&facts->ipv6, text));
 		child_word(env, "IPV6_PREFIX=128");
 	}
@@ -146,6 +164,12 @@ void hook_env(struct child_words *env, const struct conf *conf, const char *devi
 	child_word(env, "STATS_BYTES_OUT=%" PRIu64, facts->tx_bytes);
 	child_word(env, "STATS_DURATION=%" PRIu64, facts->seconds);
 	child_word(env, "REASON_TEXT=%s", facts->reason);
+}
+
+bool hook_allowed(const struct conf *conf, const struct hook_facts *facts)
+{
+	return *facts->name && may_be_lent(&conf->addresses.ipv4, &facts->ipv4) &&
+	       may_be_lent(&conf->addresses.ipv6, &facts->ipv6);
 }
 
 static const char *path_of(const struct hooks *h, const struct hook_facts *facts)

@@ -18,6 +18,15 @@ enum { HOOKS_RUNNING_MAX = 64, HOOKS_WAITING_MAX = 65536 };
 /** hook_env() - The environment of a hook, from checked facts; end it with child_words_fini() */
 void hook_env(struct child_words *env, const struct conf *conf, const char *device, const struct hook_facts *facts);
 
+/**
+ * hook_allowed() - Whether a hook may be told this
+ * @conf:  settings
+ * @facts: checked by message_check()
+ *
+ * Return: false without a name, or with an inner address that is not of `addresses` or is the gateway's own.
+ */
+bool hook_allowed(const struct conf *conf, const struct hook_facts *facts);
+
 /** hook_new() - All borrowed. Return: NULL without memory */
 struct hooks *hook_new(uv_loop_t *loop, const struct conf *conf, const char *device);
 

@@ -128,7 +128,7 @@ static void serve_resolve(struct serve *s, const struct message_resolve *m, stru
 	s->lookups_len++;
 }
 
-/* Return: 0, or ERR_INVALID when the engine broke the order of messages. */
+/* Return: 0, or ERR_INVALID when the engine broke the order of messages or claims what cannot be. */
 static int dispatch(struct serve *s, const union message *m, struct pending *p)
 {
 	switch ((enum message_type)m->header.type) {
@@ -136,6 +136,8 @@ static int dispatch(struct serve *s, const union message *m, struct pending *p)
 		serve_resolve(s, &m->resolve, p);
 		return 0;
 	case MESSAGE_HOOK:
+		if (!hook_allowed(s->conf, &m->hook.facts))
+			return ERR_INVALID;
 		hook_run(s->hooks, &m->hook.facts, answer_pending, p);
 		return 0;
 	case MESSAGE_NET_COMMIT:

@@ -131,6 +131,12 @@ check "a hook that hangs meets its deadline" grep -qx 'hook disconnect=-15' "$WO
 finish TERM "$probe_pid"
 is "nothing is left of the gateway" "$(state)" "$clean"
 
+rm "$WORK/hook.connect"
+HOOK_CONNECT=$WORK/hook probe server foreign 2
+finish
+check "a gateway's engine that claims a foreign inner address is cut off" grep -qx lost "$WORK/out"
+check "before a hook hears of it" fails test -e "$WORK/hook.connect"
+
 # shellcheck disable=SC2016 # for the script to expand
 printf '#!/bin/sh\necho $ID >>"%s/crowd"\n' "$WORK" >"$WORK/hook"
 HOOK_DISCONNECT=$WORK/hook HOOK_SECONDS=60 probe server crowd 1

@@ -109,7 +109,7 @@ static void ask_server(void)
 {
 	struct hook_facts facts = { .connect = 1, .session = 7, .name = "berlin", .peer = "192.0.2.1:4433" };
 
-	addr_parse("10.20.0.2", &facts.ipv4);
+	addr_parse(!strcmp(mode, "foreign") ? "192.168.99.1" : "10.20.0.2", &facts.ipv4);
 	ask_hook(ask, &facts, on_hook, "connect");
 	facts.connect = 0;
 	ask_hook(ask, &facts, on_hook, "disconnect");
