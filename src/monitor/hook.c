@@ -108,15 +108,46 @@ static void lists_finish(struct child_words *env, struct buf lists[LISTS], const
 	}
 }
 
-static void add_prefixes(struct child_words *env, const char *name, const struct conf_prefixes *prefixes)
+static void lists_add_prefix(struct child_words *env, struct buf lists[LISTS], const struct prefix *p)
 {
-	struct buf lists[LISTS] = { BUF_INIT, BUF_INIT, BUF_INIT };
 	char text[PREFIX_TEXT_LEN];
+
+	lists_add(env, lists, &p->addr, prefix_format(p, text));
+}
+
+static bool has_family(const struct conf_prefixes *prefixes, enum addr_family family)
+{
 	size_t i;
 
 	for (i = 0; i < prefixes->len; i++)
-		lists_add(env, lists, &prefixes->items[i].addr, prefix_format(&prefixes->items[i], text));
-	lists_finish(env, lists, name);
+		if (prefixes->items[i].addr.family == family)
+			return true;
+	return false;
+}
+
+/* What clients are told (server/grant.c): a family without any of push.routes gets its network of addresses. */
+static void add_routes(struct child_words *env, const struct conf *conf)
+{
+	const struct prefix *pools[] = { &conf->addresses.ipv4, &conf->addresses.ipv6 };
+	struct buf lists[LISTS] = { BUF_INIT, BUF_INIT, BUF_INIT };
+	size_t i;
+
+	for (i = 0; i < conf->push.routes.len; i++)
+		lists_add_prefix(env, lists, &conf->push.routes.items[i]);
+	for (i = 0; i < 2; i++)
+		if (pools[i]->addr.family != ADDR_NONE && !has_family(&conf->push.routes, pools[i]->addr.family))
+			lists_add_prefix(env, lists, pools[i]);
+	lists_finish(env, lists, "OCSERV_ROUTES");
+}
+
+static void add_excludes(struct child_words *env, const struct conf *conf)
+{
+	struct buf lists[LISTS] = { BUF_INIT, BUF_INIT, BUF_INIT };
+	size_t i;
+
+	for (i = 0; i < conf->push.exclude.len; i++)
+		lists_add_prefix(env, lists, &conf->push.exclude.items[i]);
+	lists_finish(env, lists, "OCSERV_NO_ROUTES");
 }
 
 static void add_addrs(struct child_words *env, const char *name, const struct conf_addrs *addrs)
@@ -155,8 +186,8 @@ void hook_env(struct child_words *env, const struct conf *conf, const char *devi
 		child_word(env, "IPV6_REMOTE=%s", addr_format(&facts->ipv6, text));
 		child_word(env, "IPV6_PREFIX=128");
 	}
-	add_prefixes(env, "OCSERV_ROUTES", &conf->push.routes);
-	add_prefixes(env, "OCSERV_NO_ROUTES", &conf->push.exclude);
+	add_routes(env, conf);
+	add_excludes(env, conf);
 	add_addrs(env, "OCSERV_DNS", &conf->push.dns);
 	if (facts->connect)
 		return;
