@@ -130,6 +130,25 @@ static void undo_all(struct journal *j)
 		log_warn("journal %s: %s", j->path, strerror(errno));
 }
 
+static void take_out(struct journal *j, const char *kind, const char *text, bool undo)
+{
+	char *line;
+	size_t at;
+
+	if (asprintf(&line, "%s %s", kind, text) < 0)
+		return; /* stays in the journal, to be undone at the end */
+	at = find(j, line);
+	if (at < j->len) {
+		if (undo)
+			undo_line(j, line);
+		free(j->lines[at]);
+		memmove(&j->lines[at], &j->lines[at + 1], (--j->len - at) * sizeof(*j->lines));
+		if (rewrite(j) < 0)
+			log_warn("journal %s: %s", j->path, err_text(ERR_SYS));
+	}
+	free(line);
+}
+
 /* A crash may have cut the last line short: only whole lines count, for the change comes after the sync. */
 static int read_lines(struct journal *j, FILE *f)
 {
@@ -235,20 +254,12 @@ int journal_add(struct journal *j, const char *kind, const char *text)
 
 void journal_undo(struct journal *j, const char *kind, const char *text)
 {
-	char *line;
-	size_t at;
+	take_out(j, kind, text, true);
+}
 
-	if (asprintf(&line, "%s %s", kind, text) < 0)
-		return; /* stays in the journal, to be undone at the end */
-	at = find(j, line);
-	if (at < j->len) {
-		undo_line(j, line);
-		free(j->lines[at]);
-		memmove(&j->lines[at], &j->lines[at + 1], (--j->len - at) * sizeof(*j->lines));
-		if (rewrite(j) < 0)
-			log_warn("journal %s: %s", j->path, err_text(ERR_SYS));
-	}
-	free(line);
+void journal_forget(struct journal *j, const char *kind, const char *text)
+{
+	take_out(j, kind, text, false);
 }
 
 void journal_close(struct journal *j)

@@ -43,6 +43,10 @@ int journal_add(struct journal *j, const char *kind, const char *text);
 /** journal_undo() - Undo one entry now and forget it; nothing happens when there is no such entry */
 void journal_undo(struct journal *j, const char *kind, const char *text);
 
+/** journal_forget() - Forget one entry whose change the caller has undone; nothing happens when there is no such entry
+ */
+void journal_forget(struct journal *j, const char *kind, const char *text);
+
 /** journal_close() - Undo everything, last first, remove the file and free; accepts NULL */
 void journal_close(struct journal *j);
 

@@ -1,7 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Runs a client's vpnc-script with an environment of checked values. */
+/*
+ * Runs a client's vpnc-script with an environment of checked values. Which reason it is given is decided when its turn
+ * comes, by what stands then: the run before it may have failed, or have been for another configuration, which goes by
+ * a run of its own first.
+ */
 #include "monitor/script.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,11 +20,21 @@
 
 enum { SCRIPT_DEADLINE_S = 30, RUNS_MAX = 8 };
 
+enum reason { CONNECT, RECONNECT, ATTEMPT_RECONNECT, DISCONNECT, REASONS };
+static const char *const reason_names[] = {
+	[CONNECT] = "connect",
+	[RECONNECT] = "reconnect",
+	[ATTEMPT_RECONNECT] = "attempt-reconnect",
+	[DISCONNECT] = "disconnect",
+};
+static_assert(sizeof(reason_names) / sizeof(reason_names[0]) == REASONS, "a name for every reason");
+
 struct run {
 	struct run *next;
 	struct script *script;
-	const char *reason;
-	struct child_words env;
+	enum reason reason;                  /* CONNECT may become RECONNECT when it begins */
+	char *entry;                         /* CONNECT: journal entry of its configuration; otherwise NULL */
+	struct child_words env;              /* the reason of CONNECT is added when it begins */
 	void (*done)(void *arg, int result); /* may be NULL */
 	void *arg;
 };
@@ -29,7 +44,8 @@ struct script {
 	struct journal *journal;
 	const char *path, *device;
 	struct run *runs; /* the first is under way */
-	char *standing;   /* journal entry of the configuration that stands, or NULL */
+	char *standing;   /* journal entry of the configuration that "connect" was last run for, or NULL */
+	bool connected;   /* it succeeded */
 };
 
 static const char *mask_format(unsigned len, char *out)
@@ -114,15 +130,13 @@ static void env_list(struct child_words *env, const char *name, enum net_kind ki
 	buf_fini(&list);
 }
 
-void script_env(struct child_words *env, const char *reason, const char *device, const struct net_item *items,
-		size_t len)
+void script_env(struct child_words *env, const char *device, const struct net_item *items, size_t len)
 {
 	char text[ADDR_TEXT_LEN];
 	bool gateway = false;
 	size_t i;
 
 	child_words_init(env);
-	child_word(env, "reason=%s", reason);
 	child_word(env, "TUNDEV=%s", device);
 	child_word(env, "VPNPID=%d", (int)getpid());
 	for (i = 0; i < len; i++) {
@@ -147,6 +161,11 @@ void script_env(struct child_words *env, const char *reason, const char *device,
 	env_networks(env, "SPLIT_EXC", ADDR_V6, NET_EXCLUDE, items, len);
 }
 
+static void env_reason(struct child_words *env, enum reason reason)
+{
+	child_word(env, "reason=%s", reason_names[reason]);
+}
+
 /* The journal entry: script and environment of its disconnect, each ended by NUL, in hexadecimal. */
 static char *entry_of(const char *path, const struct child_words *env)
 {
@@ -165,6 +184,23 @@ static char *entry_of(const char *path, const struct child_words *env)
 	return text;
 }
 
+/* Return: the path of an entry's script, to be freed, with its environment in @env; NULL without memory or sense. */
+static char *entry_read(const char *text, struct child_words *env)
+{
+	size_t len = strlen(text) / 2;
+	char *words = malloc(len + 1), *at;
+
+	*env = (struct child_words){ 0 };
+	if (!words || hex_decode(text, 2 * len, (uint8_t *)words) < 0) {
+		free(words);
+		return NULL;
+	}
+	words[len] = '\0';
+	for (at = words + strlen(words) + 1; at < words + len; at += strlen(at) + 1)
+		child_word(env, "%s", at);
+	return words;
+}
+
 static int run_waiting(const char *path, const struct child_words *env)
 {
 	const char *const argv[] = { path, NULL };
@@ -174,16 +210,77 @@ static int run_waiting(const char *path, const struct child_words *env)
 
 static void on_done(void *arg, int result);
 
-static void start_first(struct script *s)
+/* The configuration that stands goes by a run before all others. */
+static int push_disconnect(struct script *s)
 {
-	struct run *run = s->runs;
-	int r;
+	struct run *run = calloc(1, sizeof(*run));
+	char *path;
 
 	if (!run)
+		return ERR_NOMEM;
+	path = entry_read(s->standing, &run->env);
+	free(path);
+	if (!path) {
+		free(run);
+		return ERR_NOMEM;
+	}
+	run->script = s;
+	run->reason = DISCONNECT;
+	run->next = s->runs;
+	s->runs = run;
+	return 0;
+}
+
+static int stand(struct script *s, const char *entry)
+{
+	int r = journal_add(s->journal, SCRIPT_JOURNAL, entry);
+
+	if (r == 0 && !(s->standing = strdup(entry)))
+		r = ERR_NOMEM;
+	return r;
+}
+
+static void stand_no_more(struct script *s)
+{
+	journal_forget(s->journal, SCRIPT_JOURNAL, s->standing);
+	free(s->standing);
+	s->standing = NULL;
+	s->connected = false;
+}
+
+/* The first run is about to begin. */
+static int decide(struct script *s)
+{
+	struct run *run = s->runs;
+
+	if (run->reason != CONNECT)
+		return 0;
+	if (s->standing && strcmp(s->standing, run->entry) != 0)
+		return push_disconnect(s);
+	if (s->connected)
+		run->reason = RECONNECT;
+	env_reason(&run->env, run->reason);
+	return s->standing ? 0 : stand(s, run->entry);
+}
+
+static void start_first(struct script *s)
+{
+	int r;
+
+	if (!s->runs)
 		return;
-	r = child_start(s->loop, s->path, &run->env, SCRIPT_DEADLINE_S, on_done, run);
+	r = decide(s);
+	if (r == 0)
+		r = child_start(s->loop, s->path, &s->runs->env, SCRIPT_DEADLINE_S, on_done, s->runs);
 	if (r < 0)
-		on_done(run, r);
+		on_done(s->runs, r);
+}
+
+static void run_free(struct run *run)
+{
+	child_words_fini(&run->env);
+	free(run->entry);
+	free(run);
 }
 
 static void on_done(void *arg, int result)
@@ -192,31 +289,31 @@ static void on_done(void *arg, int result)
 	struct script *s = run->script;
 
 	if (result < 0)
-		log_warn("script failed: reason=%s: %s", run->reason, err_text(result));
+		log_warn("script failed: reason=%s: %s", reason_names[run->reason], err_text(result));
 	s->runs = run->next;
+	if (run->reason == CONNECT)
+		s->connected = result == 0;
+	else if (run->reason == DISCONNECT)
+		stand_no_more(s);
 	if (run->done)
 		run->done(run->arg, result);
-	child_words_fini(&run->env);
-	free(run);
+	run_free(run);
 	start_first(s);
 }
 
-/* Takes @env. */
-static int push(struct script *s, const char *reason, struct child_words *env_taken,
-		void (*done)(void *arg, int result), void *arg)
+/* Takes @run. */
+static int push(struct script *s, struct run *run_taken)
 {
-	struct run *run = calloc(1, sizeof(*run)), **at;
+	struct run **at;
 	unsigned n = 0;
 
 	for (at = &s->runs; *at; at = &(*at)->next)
 		n++;
-	if (!run || env_taken->failed || n >= RUNS_MAX) {
-		child_words_fini(env_taken);
-		free(run);
+	if (run_taken->env.failed || n >= RUNS_MAX) {
+		run_free(run_taken);
 		return n >= RUNS_MAX ? ERR_FULL : ERR_NOMEM;
 	}
-	*run = (struct run){ NULL, s, reason, *env_taken, done, arg };
-	*at = run;
+	*at = run_taken;
 	if (!n)
 		start_first(s);
 	return 0;
@@ -227,7 +324,8 @@ void script_pre_init(const char *path, const char *device)
 	struct child_words env;
 	int r;
 
-	script_env(&env, "pre-init", device, NULL, 0);
+	script_env(&env, device, NULL, 0);
+	child_word(&env, "reason=pre-init");
 	r = run_waiting(path, &env);
 	if (r < 0)
 		log_warn("script failed: reason=pre-init: %s", err_text(r));
@@ -243,65 +341,50 @@ struct script *script_new(uv_loop_t *loop, struct journal *j, const char *path, 
 	return s;
 }
 
-/* The other configuration goes first; the journal waits for its script, which is right: connect must come after. */
-static int replace_standing(struct script *s, const char *entry)
+static char *disconnect_entry(struct script *s, const struct net_item *items, size_t len)
 {
-	int r;
+	struct child_words env;
+	char *entry;
 
-	if (s->standing)
-		journal_undo(s->journal, SCRIPT_JOURNAL, s->standing);
-	free(s->standing);
-	s->standing = NULL;
-	r = journal_add(s->journal, SCRIPT_JOURNAL, entry);
-	if (r == 0 && !(s->standing = strdup(entry)))
-		r = ERR_NOMEM;
-	return r;
+	script_env(&env, s->device, items, len);
+	env_reason(&env, DISCONNECT);
+	entry = entry_of(s->path, &env);
+	child_words_fini(&env);
+	return entry;
 }
 
 int script_net(struct script *s, const struct net_item *items, size_t len, enum net_phase phase,
 	       void (*done)(void *arg, int result), void *arg)
 {
-	const char *reason = "attempt-reconnect";
-	struct child_words env;
-	char *entry;
-	int r = 0;
+	struct run *run = calloc(1, sizeof(*run));
 
-	if (phase != NET_RECONNECTING) {
-		script_env(&env, "disconnect", s->device, items, len);
-		entry = entry_of(s->path, &env);
-		child_words_fini(&env);
-		if (!entry)
-			return ERR_NOMEM;
-		reason = s->standing && !strcmp(s->standing, entry) ? "reconnect" : "connect";
-		if (*reason == 'c')
-			r = replace_standing(s, entry);
-		free(entry);
-		if (r < 0)
-			return r;
+	if (!run)
+		return ERR_NOMEM;
+	run->script = s;
+	run->done = done;
+	run->arg = arg;
+	script_env(&run->env, s->device, items, len);
+	if (phase == NET_RECONNECTING) {
+		run->reason = ATTEMPT_RECONNECT;
+		env_reason(&run->env, ATTEMPT_RECONNECT);
+	} else if (!(run->entry = disconnect_entry(s, items, len))) {
+		run_free(run);
+		return ERR_NOMEM;
 	}
-	script_env(&env, reason, s->device, items, len);
-	return push(s, reason, &env, done, arg);
+	return push(s, run);
 }
 
 void script_undo(void *arg, const char *text)
 {
-	size_t len = strlen(text) / 2;
-	char *words = malloc(len + 1), *at;
-	struct child_words env = { 0 };
-	int r;
+	struct child_words env;
+	char *path = entry_read(text, &env);
+	int r = path ? run_waiting(path, &env) : 0;
 
 	(void)arg;
-	if (!words || hex_decode(text, 2 * len, (uint8_t *)words) < 0)
-		goto out;
-	words[len] = '\0';
-	for (at = words + strlen(words) + 1; at < words + len; at += strlen(at) + 1)
-		child_word(&env, "%s", at);
-	r = run_waiting(words, &env);
 	if (r < 0)
 		log_warn("script failed: reason=disconnect: %s", err_text(r));
-out:
 	child_words_fini(&env);
-	free(words);
+	free(path);
 }
 
 bool script_busy(const struct script *s)

@@ -14,9 +14,8 @@ struct script;
 
 #define SCRIPT_JOURNAL "script" /* journal kind */
 
-/** script_env() - The environment that vpnc-script reads, from checked items; end it with child_words_fini() */
-void script_env(struct child_words *env, const char *reason, const char *device, const struct net_item *items,
-		size_t len);
+/** script_env() - All that vpnc-script reads but its reason, from checked items; end it with child_words_fini() */
+void script_env(struct child_words *env, const char *device, const struct net_item *items, size_t len);
 
 /** script_pre_init() - Run the script's first reason and wait; a failure is only logged */
 void script_pre_init(const char *path, const char *device);
@@ -30,13 +29,13 @@ struct script *script_new(uv_loop_t *loop, struct journal *j, const char *path, 
  * @items: checked; copied as text before return
  * @len:   how many
  * @phase: NET_RECONNECTING runs "attempt-reconnect"; the others "connect", or "reconnect" when the very same
- *         configuration stands, or "disconnect" and "connect" when another does
- * @done:  called from the loop with 0, ERR_REFUSED or ERR_TIMEOUT
+ *         configuration stands, or "disconnect" and "connect" when another does. What failed to connect does not stand
+ * @done:  called at once or from the loop with 0, ERR_REFUSED, ERR_TIMEOUT, ERR_SYS or ERR_NOMEM
  * @arg:   for @done
  *
  * The journal runs "disconnect" at the end.
  *
- * Return: 0, or ERR_FULL, ERR_SYS, ERR_NOMEM and @done is not called.
+ * Return: 0, or ERR_FULL, ERR_NOMEM and @done is not called.
  */
 int script_net(struct script *s, const struct net_item *items, size_t len, enum net_phase phase,
 	       void (*done)(void *arg, int result), void *arg);

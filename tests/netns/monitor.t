@@ -153,4 +153,43 @@ finish TERM "$probe_pid"
 is "the script saw it all with its device" "$(cat "$WORK/script.log")" "pre-init adit0 
 connect adit0 10.88.0.5
 disconnect adit0 10.88.0.5"
+
+# configured COUNT: whether so many configurations were carried out
+configured()
+{
+	(($(grep -c '^net=0' "$WORK/out") == $1))
+}
+
+# script BODY: one that writes down its runs, then does this
+script()
+{
+	rm -f "$WORK/script.log"
+	cat >"$WORK/script" <<-END
+		#!/bin/sh
+		mkdir "$WORK/under-way" || echo "beside another" >>"$WORK/script.log"
+		echo "\$reason \$INTERNAL_IP4_ADDRESS" >>"$WORK/script.log"
+		$1
+		rmdir "$WORK/under-way"
+	END
+}
+
+script "[ \$reason != connect ] || [ -e $WORK/failed ] || { touch $WORK/failed; rmdir $WORK/under-way; exit 1; }"
+SCRIPT=$WORK/script probe client again 3
+finish TERM "$probe_pid"
+is "a script that failed to connect connects again" "$(cat "$WORK/script.log")" "pre-init 
+connect 10.88.0.5
+connect 10.88.0.5
+disconnect 10.88.0.5"
+
+script "[ \$reason\$INTERNAL_IP4_ADDRESS != connect10.88.0.5 ] || until [ -e $WORK/go ]; do sleep 0.05; done"
+SCRIPT=$WORK/script probe client replace 1
+try 5 grep -q 'connect 10.88.0.5' "$WORK/script.log"
+touch "$WORK/go"
+try 10 configured 2
+finish TERM "$probe_pid"
+is "a replaced configuration goes between two others" "$(cat "$WORK/script.log")" "pre-init 
+connect 10.88.0.5
+disconnect 10.88.0.5
+connect 10.88.0.6
+disconnect 10.88.0.6"
 done_testing

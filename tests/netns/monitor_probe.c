@@ -84,12 +84,12 @@ static void item(struct net_item *items, size_t *len, enum net_kind kind, const 
 		prefix_parse(value, &i->prefix);
 }
 
-static void ask_client(void)
+static void ask_config(const char *address, void (*done)(void *arg, int result))
 {
 	struct net_item items[16] = { 0 };
 	size_t n = 0;
 
-	item(items, &n, NET_ADDRESS, "10.88.0.5/32");
+	item(items, &n, NET_ADDRESS, address);
 	item(items, &n, NET_ADDRESS, "fd88::5/128");
 	item(items, &n, NET_MTU, "1300");
 	item(items, &n, NET_GATEWAY, "192.0.2.9");
@@ -100,9 +100,27 @@ static void ask_client(void)
 		item(items, &n, NET_ROUTE, "127.0.0.0/8");
 	if (!strcmp(mode, "split"))
 		item(items, &n, NET_ROUTE, "10.99.0.0/16");
+	ask_net(ask, items, n, NET_CONNECTED, done, NULL);
+}
+
+static void ask_client(void)
+{
 	ask_socket(ask, ADDR_V4, on_socket, NULL);
 	ask_resolve(ask, "192.0.2.77", on_resolved, NULL);
-	ask_net(ask, items, n, NET_CONNECTED, on_net, NULL);
+	ask_config("10.88.0.5/32", on_net);
+}
+
+static void on_net_first(void *arg, int result)
+{
+	on_net(arg, result);
+	ask_config("10.88.0.5/32", on_net);
+}
+
+/* One configuration on the heels of another. */
+static void ask_replace(void)
+{
+	ask_config("10.88.0.5/32", on_net);
+	ask_config("10.88.0.6/32", on_net);
 }
 
 static void ask_server(void)
@@ -159,6 +177,10 @@ static int engine(const struct engine_start *s)
 		ask_server();
 	else if (!strcmp(mode, "many"))
 		ask_many();
+	else if (!strcmp(mode, "again"))
+		ask_config("10.88.0.5/32", on_net_first);
+	else if (!strcmp(mode, "replace"))
+		ask_replace();
 	else if (!strcmp(mode, "lookup"))
 		ask_lookup();
 	else

@@ -132,6 +132,21 @@ static void undone_entry_is_forgotten_in_the_file_too(void **state)
 	assert_string_equal(undone, "one;two;");
 }
 
+static void forgotten_entry_is_never_undone(void **state)
+{
+	struct journal *j = open_new();
+	struct stat st;
+
+	(void)state;
+	journal_add(j, "thing", "one");
+	journal_forget(j, "thing", "one");
+	journal_forget(j, "thing", "never there");
+	assert_int_equal(stat(path, &st), 0);
+	assert_int_equal(st.st_size, 0);
+	journal_close(j);
+	assert_string_equal(undone, "");
+}
+
 static void same_entry_is_kept_once(void **state)
 {
 	struct journal *j = open_new();
@@ -175,6 +190,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(line_cut_short_by_a_crash_is_passed_over, begin, end),
 		cmocka_unit_test_setup_teardown(unknown_kind_is_passed_over, begin, end),
 		cmocka_unit_test_setup_teardown(undone_entry_is_forgotten_in_the_file_too, begin, end),
+		cmocka_unit_test_setup_teardown(forgotten_entry_is_never_undone, begin, end),
 		cmocka_unit_test_setup_teardown(same_entry_is_kept_once, begin, end),
 		cmocka_unit_test_setup_teardown(journal_that_others_may_write_is_refused, begin, end),
 		cmocka_unit_test_setup_teardown(journal_is_for_its_owner_only, begin, end),
