@@ -96,7 +96,7 @@ void child_words_fini(struct child_words *w)
 }
 
 int child_start(uv_loop_t *loop, const char *path, const struct child_words *env, int deadline_s,
-		void (*done)(void *arg, int result), void *arg)
+		void (*done)(void *arg, int result), void *arg, struct child **out)
 {
 	char *argv[] = { (char *)path, NULL };
 	uv_stdio_container_t stdio[3] = {
@@ -131,7 +131,15 @@ int child_start(uv_loop_t *loop, const char *path, const struct child_words *env
 		return ERR_SYS;
 	}
 	uv_timer_start(&c->timer, on_deadline, (uint64_t)deadline_s * 1000, 0);
+	if (out)
+		*out = c;
 	return 0;
+}
+
+void child_stop(struct child *c, uint64_t ms)
+{
+	if (uv_timer_get_due_in(&c->timer) > ms)
+		uv_timer_start(&c->timer, on_deadline, ms, 0);
 }
 
 /* A file in memory with the text, at its beginning. */

@@ -5,7 +5,10 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <uv.h>
+
+struct child;
 
 /* A list of strings for argv or envp, ended by NULL. */
 struct child_words {
@@ -31,11 +34,15 @@ void child_words_fini(struct child_words *w);
  * @deadline_s: then its process group is killed
  * @done:       called once, from the loop: 0, ERR_REFUSED (exit status not 0, or a signal), ERR_TIMEOUT
  * @arg:        for @done
+ * @out:        the child, valid until @done is called; may be NULL
  *
  * Return: 0, or ERR_SYS or ERR_NOMEM and @done is not called.
  */
 int child_start(uv_loop_t *loop, const char *path, const struct child_words *env, int deadline_s,
-		void (*done)(void *arg, int result), void *arg);
+		void (*done)(void *arg, int result), void *arg, struct child **out);
+
+/** child_stop() - Have its deadline in @ms from now, unless it is sooner */
+void child_stop(struct child *c, uint64_t ms);
 
 /**
  * child_run() - Run a program and wait for it

@@ -257,7 +257,7 @@ static void start(struct hook *hook)
 	int r;
 
 	hook_env(&env, h->conf, h->device, &hook->facts);
-	r = child_start(h->loop, path_of(h, &hook->facts), &env, h->conf->hooks.seconds, on_done, hook);
+	r = child_start(h->loop, path_of(h, &hook->facts), &env, h->conf->hooks.seconds, on_done, hook, NULL);
 	child_words_fini(&env);
 	if (r < 0)
 		finish(hook, r);

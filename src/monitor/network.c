@@ -500,6 +500,12 @@ bool network_busy(const struct network *n)
 	return n->script && script_busy(n->script);
 }
 
+void network_abandon(struct network *n)
+{
+	if (n && n->script)
+		script_abandon(n->script);
+}
+
 void network_undo_route(void *arg, const char *text)
 {
 	char to[PREFIX_TEXT_LEN], gateway[ADDR_TEXT_LEN];

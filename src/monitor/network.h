@@ -60,6 +60,9 @@ int network_commit(struct network *n, void (*done)(void *arg, int result), void 
 /** network_busy() - Whether a script is under way */
 bool network_busy(const struct network *n);
 
+/** network_abandon() - The engine is gone: script_abandon(), if there is a script; accepts NULL */
+void network_abandon(struct network *n);
+
 /** network_undo_route() - The undo of NETWORK_ROUTE; @arg is the struct netlink */
 void network_undo_route(void *arg, const char *text);
 

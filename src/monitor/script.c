@@ -18,7 +18,7 @@
 #include "base/log.h"
 #include "monitor/journal.h"
 
-enum { SCRIPT_DEADLINE_S = 30, RUNS_MAX = 8 };
+enum { SCRIPT_DEADLINE_S = 30, SCRIPT_GRACE_MS = 2000, RUNS_MAX = 8 };
 
 enum reason { CONNECT, RECONNECT, ATTEMPT_RECONNECT, DISCONNECT, REASONS };
 static const char *const reason_names[] = {
@@ -43,9 +43,10 @@ struct script {
 	uv_loop_t *loop;
 	struct journal *journal;
 	const char *path, *device;
-	struct run *runs; /* the first is under way */
-	char *standing;   /* journal entry of the configuration that "connect" was last run for, or NULL */
-	bool connected;   /* it succeeded */
+	struct run *runs;    /* the first is under way */
+	struct child *child; /* its */
+	char *standing;      /* journal entry of the configuration that "connect" was last run for, or NULL */
+	bool connected;      /* it succeeded */
 };
 
 static const char *mask_format(unsigned len, char *out)
@@ -271,7 +272,7 @@ static void start_first(struct script *s)
 		return;
 	r = decide(s);
 	if (r == 0)
-		r = child_start(s->loop, s->path, &s->runs->env, SCRIPT_DEADLINE_S, on_done, s->runs);
+		r = child_start(s->loop, s->path, &s->runs->env, SCRIPT_DEADLINE_S, on_done, s->runs, &s->child);
 	if (r < 0)
 		on_done(s->runs, r);
 }
@@ -290,6 +291,7 @@ static void on_done(void *arg, int result)
 
 	if (result < 0)
 		log_warn("script failed: reason=%s: %s", reason_names[run->reason], err_text(result));
+	s->child = NULL;
 	s->runs = run->next;
 	if (run->reason == CONNECT)
 		s->connected = result == 0;
@@ -385,6 +387,24 @@ void script_undo(void *arg, const char *text)
 		log_warn("script failed: reason=disconnect: %s", err_text(r));
 	child_words_fini(&env);
 	free(path);
+}
+
+void script_abandon(struct script *s)
+{
+	struct run *run, *waiting;
+
+	if (!s->runs)
+		return;
+	waiting = s->runs->next;
+	s->runs->next = NULL;
+	while ((run = waiting)) {
+		waiting = run->next;
+		if (run->done)
+			run->done(run->arg, ERR_TIMEOUT);
+		run_free(run);
+	}
+	if (s->runs->reason != DISCONNECT)
+		child_stop(s->child, SCRIPT_GRACE_MS);
 }
 
 bool script_busy(const struct script *s)

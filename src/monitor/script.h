@@ -43,6 +43,15 @@ int script_net(struct script *s, const struct net_item *items, size_t len, enum 
 /** script_undo() - The undo of SCRIPT_JOURNAL: runs "disconnect" and waits; @arg is unused */
 void script_undo(void *arg, const char *text);
 
+/**
+ * script_abandon() - The end has come: only what the journal runs is wanted from now on
+ * @s: script
+ *
+ * Runs that wait never will, their @done gets ERR_TIMEOUT. The one under way has 2 s left, but for a "disconnect",
+ * which keeps its deadline of 30 s.
+ */
+void script_abandon(struct script *s);
+
 /** script_free() - Accepts NULL; no run may be under way */
 void script_free(struct script *s);
 

@@ -253,6 +253,7 @@ void serve_drain(struct serve *s)
 		;
 	while (!LIST_EMPTY(&s->lookups))
 		resolve_stop(LIST_FIRST(&s->lookups)->lookup);
+	network_abandon(s->net);
 	if (s->fd < 0)
 		return;
 	uv_poll_stop(&s->poll);

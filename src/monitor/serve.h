@@ -31,7 +31,13 @@ struct serve *serve_new(uv_loop_t *loop, int fd, const struct conf *conf, struct
 /** serve_stop() - Ask the engine to end */
 void serve_stop(struct serve *s);
 
-/** serve_drain() - The engine is gone: take the requests it left behind and end lookups; no answer goes out any more */
+/**
+ * serve_drain() - The engine is gone: take the requests it left behind
+ * @s: serve
+ *
+ * Nobody wants the results of lookups and of a client's script any more, so these end (resolve_stop(),
+ * network_abandon()); hooks go on. No answer goes out.
+ */
 void serve_drain(struct serve *s);
 
 /** serve_busy() - Whether hooks, a script or a lookup are under way */

@@ -192,4 +192,15 @@ connect 10.88.0.5
 disconnect 10.88.0.5
 connect 10.88.0.6
 disconnect 10.88.0.6"
+
+script "[ \$reason != connect ] || sleep 600"
+SCRIPT=$WORK/script probe client replace 1
+try 5 grep -q 'connect 10.88.0.5' "$WORK/script.log"
+rmdir "$WORK/under-way"
+kill -TERM "$probe_pid"
+check "a script that hangs does not hold up SIGTERM" try 15 not_running "$probe_pid"
+finish
+is "nothing but its disconnect runs then" "$(cat "$WORK/script.log")" "pre-init 
+connect 10.88.0.5
+disconnect 10.88.0.5"
 done_testing
