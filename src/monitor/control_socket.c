@@ -48,9 +48,12 @@ static int make_folder(const char *path)
 	char folder[PATH_MAX];
 
 	snprintf(folder, sizeof(folder), "%.*s", (int)folder_len(path), path);
-	if (!*folder || mkdir(folder, 0755) == 0)
+	if (!*folder)
 		return 0;
-	return errno == EEXIST ? 0 : ERR_SYS;
+	if (mkdir(folder, 0755) < 0)
+		return errno == EEXIST ? 0 : ERR_SYS;
+	/* Whatever our umask: control_group has to get in. */
+	return chmod(folder, 0755) < 0 ? ERR_SYS : 0;
 }
 
 /* Whoever called listen() is the peer that the kernel names, and that was a monitor. */

@@ -93,6 +93,12 @@ is "a second one is refused" "$?" 1
 check "with a reason" grep -q 'another adit is running' "$WORK/out2"
 finish TERM "$probe_pid"
 
+umask 077
+CONTROL=$WORK/new/probe.sock probe client split 4
+umask 022
+is "the folder of the control socket is for all, whatever our umask" "$(stat -c %a "$WORK/new")" 755
+finish TERM "$probe_pid"
+
 probe client bad 4
 check "a loopback route is refused" grep -qx 'net=-10' "$WORK/out"
 check "and named" grep -q 'refused from the gateway: route 127.0.0.0/8' "$WORK/log"
