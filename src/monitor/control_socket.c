@@ -3,6 +3,7 @@
 #include "monitor/control_socket.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <grp.h>
 #include <inttypes.h>
 #include <limits.h>
@@ -10,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -56,6 +58,39 @@ static int make_folder(const char *path)
 	return chmod(folder, 0755) < 0 ? ERR_SYS : 0;
 }
 
+/* "ROLE-HASH.EXT" in the socket's folder, to @out[@cap]. */
+static int path_beside(const struct conf *conf, const char *ext, char *out, size_t cap)
+{
+	const char *role = conf->role == CONF_SERVER ? "server" : "client", *c;
+	uint64_t hash = 14695981039346656037u; /* FNV-1a: only tells names apart */
+	size_t len = folder_len(conf->control);
+
+	for (c = conf->control; *c; c++)
+		hash = (hash ^ (unsigned char)*c) * 1099511628211u;
+	if (snprintf(out, cap, "%.*s/%s-%016" PRIx64 ".%s", len ? (int)len : 1, len ? conf->control : ".", role, hash,
+		     ext) >= (int)cap)
+		return ERR_TOO_BIG;
+	return 0;
+}
+
+/* The file is never removed: whoever had opened it just before would hold the lock of a file that is no more. */
+static int take_lock(const struct conf *conf)
+{
+	char path[PATH_MAX];
+	int fd, r = path_beside(conf, "lock", path, sizeof(path));
+
+	if (r < 0)
+		return r;
+	fd = open(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return ERR_SYS;
+	if (flock(fd, LOCK_EX | LOCK_NB) == 0)
+		return fd;
+	r = errno == EWOULDBLOCK ? ERR_EXISTS : ERR_SYS;
+	close(fd);
+	return r;
+}
+
 /* Whoever called listen() is the peer that the kernel names, and that was a monitor. */
 static enum owner find_owner(const struct sockaddr_un *name)
 {
@@ -79,11 +114,21 @@ static enum owner find_owner(const struct sockaddr_un *name)
 	return owner;
 }
 
-int control_socket_prepare(const struct conf *conf)
+/* Waits for an engine whose monitor was killed. Return: 0 or ERR_EXISTS */
+static int await_no_owner(const struct sockaddr_un *name)
 {
 	uint64_t deadline = clock_ms() + ORPHAN_WAIT_MS;
-	struct sockaddr_un name;
 	enum owner owner;
+
+	while ((owner = find_owner(name)) == OWNER_ORPHAN && clock_ms() < deadline)
+		usleep(ORPHAN_POLL_US);
+	return owner == OWNER_NONE ? 0 : ERR_EXISTS;
+}
+
+int control_socket_prepare(const struct conf *conf)
+{
+	struct sockaddr_un name;
+	int lock, r;
 
 	if (name_of(conf->control, &name) < 0) {
 		log_err("control: path is too long: %s", conf->control);
@@ -93,26 +138,23 @@ int control_socket_prepare(const struct conf *conf)
 		log_err("control: cannot make the folder of %s: %s", conf->control, err_text(ERR_SYS));
 		return ERR_SYS;
 	}
-	while ((owner = find_owner(&name)) == OWNER_ORPHAN && clock_ms() < deadline)
-		usleep(ORPHAN_POLL_US);
-	if (owner == OWNER_NONE)
-		return 0;
-	log_err("another adit is running: control=%s", conf->control);
-	return ERR_EXISTS;
+	lock = r = take_lock(conf);
+	if (lock >= 0)
+		r = await_no_owner(&name);
+	if (r == 0)
+		return lock;
+	if (r == ERR_EXISTS)
+		log_err("another adit is running: control=%s", conf->control);
+	else
+		log_err("control: cannot lock beside %s: %s", conf->control, err_text(r));
+	if (lock >= 0)
+		close(lock);
+	return r;
 }
 
 int control_socket_journal_path(const struct conf *conf, char *out, size_t cap)
 {
-	const char *role = conf->role == CONF_SERVER ? "server" : "client", *c;
-	uint64_t hash = 14695981039346656037u; /* FNV-1a: only tells names apart */
-	size_t len = folder_len(conf->control);
-
-	for (c = conf->control; *c; c++)
-		hash = (hash ^ (unsigned char)*c) * 1099511628211u;
-	if (snprintf(out, cap, "%.*s/%s-%016" PRIx64 ".journal", len ? (int)len : 1, len ? conf->control : ".", role,
-		     hash) >= (int)cap)
-		return ERR_TOO_BIG;
-	return 0;
+	return path_beside(conf, "journal", out, cap);
 }
 
 static int give_to_group(const struct conf *conf)

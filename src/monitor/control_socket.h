@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The control socket: where it lies decides where the journal lies, and that only one adit runs with it. */
+/*
+ * The control socket: where it lies decides where the journal lies, and that only one adit runs with it. For that a
+ * lock file lies beside them, held by the monitor as long as it lives; the file itself stays, and means nothing alone.
+ */
 #ifndef MONITOR_CONTROL_SOCKET_H
 #define MONITOR_CONTROL_SOCKET_H
 
@@ -17,7 +20,8 @@ struct journal;
  *
  * An engine whose monitor was killed is given 3 s to notice.
  *
- * Return: 0, ERR_EXISTS (another adit is running), ERR_INVALID (the path is too long), ERR_SYS; reported.
+ * Return: descriptor of the lock, to be kept open until everything is undone; ERR_EXISTS (another adit is running),
+ * ERR_INVALID (the path is too long), ERR_SYS; reported.
  */
 int control_socket_prepare(const struct conf *conf);
 

@@ -46,6 +46,7 @@ struct monitor {
 	struct journal *journal;
 	struct network *net;
 	struct serve *serve;
+	int lock_fd;   /* that no other adit runs with our control socket */
 	int fd;        /* our end of the pair, until serve owns it */
 	int device_fd; /* keeps the device until a script has run its "disconnect"; -1 without one */
 	sigset_t old_mask;
@@ -206,8 +207,8 @@ static int open_all(struct monitor *m)
 		log_err("no unprivileged user to run as: user=%s: %s", m->conf->user, err_text(r));
 		return r;
 	}
-	if ((r = control_socket_prepare(m->conf)) < 0 || (r = open_journal(m)) < 0 || (r = open_device(m)) < 0 ||
-	    (r = open_listeners(m)) < 0)
+	m->lock_fd = r = control_socket_prepare(m->conf);
+	if (r < 0 || (r = open_journal(m)) < 0 || (r = open_device(m)) < 0 || (r = open_listeners(m)) < 0)
 		return r;
 	m->start.control_fd = r = control_socket_open(m->conf, m->journal);
 	return r < 0 ? r : open_network(m);
@@ -415,6 +416,8 @@ static void undo_all(struct monitor *m)
 		close(m->device_fd);
 	netlink_free(m->nl);
 	free(m->start.listen_fds);
+	if (m->lock_fd >= 0)
+		close(m->lock_fd);
 }
 
 int monitor_run(struct conf *conf, int (*engine)(const struct engine_start *start))
@@ -422,6 +425,7 @@ int monitor_run(struct conf *conf, int (*engine)(const struct engine_start *star
 	struct monitor m = {
 		.conf = conf,
 		.start = { .conf = conf, .control_fd = -1, .monitor_fd = -1 },
+		.lock_fd = -1,
 		.fd = -1,
 		.device_fd = -1,
 	};

@@ -80,7 +80,10 @@ is "a killed engine gives 1" "$code" 1
 is "nothing is left after kill -9 of the engine" "$(state)" "$clean"
 
 probe client full 4
+lock=$(echo "$WORK"/client-*.lock)
+check "the monitor holds its lock" fails flock -n "$lock" true
 finish KILL "$probe_pid"
+check "and nobody else: kill -9 of the monitor frees it" flock -n "$lock" true
 probe client split 4
 check "a start after kill -9 of the monitor succeeds" grep -qx 'net=0' "$WORK/out"
 check "it has cleaned up first" fails has_route -4 0.0.0.0/1 adit0
@@ -92,6 +95,11 @@ ip netns exec "$(ns host)" "$PROBE" client split >"$WORK/out2" 2>&1
 is "a second one is refused" "$?" 1
 check "with a reason" grep -q 'another adit is running' "$WORK/out2"
 finish TERM "$probe_pid"
+
+# One that has the lock but no socket yet, as at two starts at once.
+timeout 10 flock -n "$lock" ip netns exec "$(ns host)" "$PROBE" client split >"$WORK/out2" 2>&1
+is "one that begins before the other listens is refused too" "$?" 1
+check "with the same reason" grep -q 'another adit is running' "$WORK/out2"
 
 umask 077
 CONTROL=$WORK/new/probe.sock probe client split 4
