@@ -283,6 +283,8 @@ static int engine_main(struct monitor *m, int (*engine)(const struct engine_star
 		log_err("cannot give up privileges: %s", err_text(r));
 		return 1;
 	}
+	if (!privilege_is_bounded())
+		log_warn("the capability bounding set stays as it is: CAP_SETPCAP is missing");
 	return engine(&m->start);
 }
 
@@ -317,7 +319,8 @@ static void on_timer(uv_timer_t *timer)
 		return;
 	}
 	log_err("the engine does not end, killing it");
-	kill(m->engine, SIGKILL);
+	if (kill(m->engine, SIGKILL) < 0)
+		log_err("cannot kill the engine: pid=%d: %s", (int)m->engine, err_text(ERR_SYS));
 }
 
 static void on_stop(uv_signal_t *handle, int signo)

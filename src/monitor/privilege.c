@@ -61,6 +61,17 @@ int privilege_drop(const struct privilege *p)
 	return 0;
 }
 
+bool privilege_is_bounded(void)
+{
+	unsigned long cap;
+	int r;
+
+	for (cap = 0; (r = prctl(PR_CAPBSET_READ, cap, 0, 0, 0)) >= 0; cap++)
+		if (r)
+			return false;
+	return true;
+}
+
 static int compare(const void *a, const void *b)
 {
 	return *(const int *)a - *(const int *)b;

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "base/err.h"
+#include "base/log.h"
 
 enum { RESOLVE_DEADLINE_MS = 10000 };
 
@@ -51,6 +52,7 @@ static _Noreturn void child_main(const struct privilege *user, const char *host,
 	struct addr addrs[ASK_ADDRS_MAX];
 	sigset_t none;
 	size_t len;
+	int r;
 
 	/* The parent's handlers write to its loop's descriptors, which are about to be closed. */
 	signal(SIGTERM, SIG_DFL);
@@ -59,8 +61,11 @@ static _Noreturn void child_main(const struct privilege *user, const char *host,
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	privilege_close_others(&fd, 1);
-	if (privilege_drop(user) < 0)
+	r = privilege_drop(user);
+	if (r < 0) {
+		log_err("cannot give up privileges to look a name up: %s", err_text(r));
 		_exit(1);
+	}
 	len = look_up(host, addrs) * sizeof(*addrs);
 	_exit(write(fd, addrs, len) == (ssize_t)len ? 0 : 1);
 }

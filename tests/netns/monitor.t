@@ -27,12 +27,13 @@ state()
 	find "$WORK" -name '*.sock' -o -name '*.journal*'
 }
 
-# probe ROLE MODE LINES: in the background, until it has printed so many lines
+# probe ROLE MODE LINES: in the background, until it has printed so many lines; LESS takes a capability from it
 probe()
 {
 	local tries=100
 	: >"$WORK/out"
-	ip netns exec "$(ns host)" "$PROBE" "$1" "$2" >"$WORK/out" 2>"$WORK/log" &
+	ip netns exec "$(ns host)" setpriv ${LESS:+"--bounding-set=-$LESS"} "$PROBE" "$1" "$2" \
+		>"$WORK/out" 2>"$WORK/log" &
 	probe_pid=$!
 	pid_of[probe]=$probe_pid
 	while (($(wc -l <"$WORK/out") < $3)) && ((tries-- > 0)); do
@@ -59,6 +60,7 @@ clean=$(state)
 
 probe client full 4
 check "the engine is nobody, without new privileges" grep -q 'uid=65534 nnp=1 root_open=0' "$WORK/out"
+check "its bounding set is empty" grep -qx 'CapBnd:	0*' "/proc/$engine_pid/status"
 check "the network was configured" grep -qx 'net=0' "$WORK/out"
 check "a socket was handed over" grep -qx 'socket=0 valid=1' "$WORK/out"
 check "a name was resolved" grep -qx 'resolve=0 count=1 first=192.0.2.77' "$WORK/out"
@@ -125,6 +127,16 @@ finish
 probe client many 2
 is "1023 routes at once are all set" "$(in_ns host ip route show proto 173 dev adit0 | wc -l)" 1023
 finish TERM "$probe_pid"
+
+LESS=setpcap probe client full 4
+check "a bounding set that cannot be cleared is no secret" grep -q 'bounding set stays' "$WORK/log"
+finish TERM "$probe_pid"
+
+LESS='kill' probe client deaf 4
+kill -TERM "$probe_pid"
+check "nor is an engine that cannot be killed" try 10 grep -q "cannot kill the engine: pid=$engine_pid" "$WORK/log"
+finish KILL "$engine_pid"
+is "once somebody else does, all is undone" "$(state)" "$clean"
 
 probe client refused 4
 finish TERM "$probe_pid"

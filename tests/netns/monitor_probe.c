@@ -32,7 +32,8 @@ static void say_started(void)
 static void end(void *arg)
 {
 	(void)arg;
-	uv_stop(&loop);
+	if (strcmp(mode, "deaf") != 0)
+		uv_stop(&loop);
 }
 
 static void on_lost(void *arg)
