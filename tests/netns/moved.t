@@ -33,6 +33,7 @@ link_ns gw 192.0.2.1/24,192.0.2.3/24,192.0.2.53/24 client 192.0.2.2/24
 make_pki vpn.test alice
 echo 192.0.2.1 >"$WORK/address"
 # A name server that knows one name: the question comes back with one A record of a second's life (RFC 1035, section 4).
+# shellcheck disable=SC2016 # perl expands them
 start names gw perl -MIO::Socket::INET -e '
 	my $socket = IO::Socket::INET->new(Proto => "udp", LocalAddr => "192.0.2.53", LocalPort => 53) or die "$!\n";
 	while (defined $socket->recv(my $query, 512)) {

@@ -129,6 +129,7 @@ recovers "monitor killed"
 stop gw
 check "forged: the client sees that its gateway is gone" wait_record alice 5 event=reconnecting
 mark_events alice
+# shellcheck disable=SC2016 # perl expands them
 start forger gw perl -MIO::Socket::INET -e '
 	my $listener = IO::Socket::INET->new(Listen => 5, LocalPort => 443, ReuseAddr => 1) or die "$!\n";
 	while (my $c = $listener->accept) { sysread $c, my $hello, 16384; syswrite $c, "\x15\x03\x03\0\2\2\x30" }'
