@@ -23,17 +23,40 @@ ADIT=$(realpath -m "${ADIT:-$repo/build/adit}")
 ADIT_KEYLOG=$(realpath -m "${ADIT_KEYLOG:-$repo/build/keylog/adit}") # the test build that writes TLS key log lines
 UDPCOUNT=$(realpath -m "${UDPCOUNT:-$repo/build/netns/udpcount}")
 
-[[ $(id -u) = 0 ]] || skip_all "needs root"
-[[ -x $ADIT ]] || {
-	echo "Bail out! $ADIT is not built"
+# bail_out WHY: nothing can be said about the program
+bail_out()
+{
+	echo "Bail out! $1"
 	exit 1
 }
+
+# lacks WHAT: leave the scenario out for want of it. Where all is supposed to be there (CHECK_ALL=1), that is a failure.
+lacks()
+{
+	[[ ${CHECK_ALL:-0} = 0 ]] || {
+		not_ok "needs $1"
+		print_plan_and_exit
+	}
+	skip_all "needs $1"
+}
+
+# needs_programs NAME...
+needs_programs()
+{
+	local name
+	for name; do
+		command -v "$name" >/dev/null || lacks "$name"
+	done
+}
+
+[[ $(id -u) = 0 ]] || lacks root
+[[ -x $ADIT ]] || bail_out "$ADIT is not built"
 
 WORK=$(mktemp -d /tmp/adit-XXXXXX)
 chmod 0755 "$WORK"
 PKI=$WORK/pki
 declare -A pid_of=() event_mark=() peer_steps=() peer_answers=()
-namespaces=()
+namespaces=() hung=()
 
 # The real name of a namespace.
 ns()
@@ -52,8 +75,9 @@ make_ns()
 {
 	local name
 	for name; do
-		mkdir -p "/etc/netns/$(ns "$name")"
-		: >"/etc/netns/$(ns "$name")/resolv.conf"
+		# Without it a client would write into the host's.
+		{ mkdir -p "/etc/netns/$(ns "$name")" && : >"/etc/netns/$(ns "$name")/resolv.conf"; } ||
+			bail_out "no resolv.conf for $name"
 		ip netns add "$(ns "$name")"
 		namespaces+=("$name")
 		in_ns "$name" ip link set lo up
@@ -95,10 +119,11 @@ cut_tcp()
 	END
 }
 
-# start_capture LABEL NS DEVICE FILTER: from now on what passes there goes to $WORK/LABEL.pcap
+# start_capture LABEL NS DEVICE FILTER [OPTION]...: from now on what passes there goes to $WORK/LABEL.pcap; options are
+# tcpdump's
 start_capture()
 {
-	start "$1" "$2" tcpdump -i "$3" -B 65536 -w "$WORK/$1.pcap" -U "$4 or udp port 9"
+	start "$1" "$2" tcpdump -i "$3" -B 65536 -w "$WORK/$1.pcap" -U "${@:5}" "($4) or udp port 9"
 	try 5 grep -q listening "$WORK/$1.log" || diag "no capture $1"
 }
 
@@ -147,10 +172,15 @@ stop()
 	wait_exit "$1"
 }
 
-# wait_exit LABEL: until it has ended; returns its exit status
+# wait_exit LABEL [SECONDS]: until it has ended; returns its exit status. One that does not end is killed, which fails
+# the scenario at its end: here the caller may be a check, whose output is not shown.
 wait_exit()
 {
 	local pid=${pid_of[$1]}
+	try "${2:-20}" has_ended "$pid" || {
+		hung+=("$1")
+		kill -s KILL "$pid"
+	}
 	unset "pid_of[$1]"
 	wait "$pid"
 }
@@ -159,10 +189,16 @@ wait_exit()
 exits()
 {
 	local status=0
-	try "${3:-15}" not_running "${pid_of[$1]}" || return 1
+	try "${3:-15}" has_ended "${pid_of[$1]}" || return 1
 	wait_exit "$1" || status=$?
 	echo "exit status $status"
 	((status == $2))
+}
+
+# has_ended PID: one that was started here; its number may be another's by now
+has_ended()
+{
+	! grep -qx "$1" <<<"$(jobs -pr)"
 }
 
 not_running()
@@ -321,6 +357,15 @@ wait_record()
 	"$repo/tests/netns/await" "$seconds" "$@" -- tail -n "+$from" -f "$WORK/$label.events"
 }
 
+# never_recorded LABEL REGEX FIELD=PATTERN...: whether no line in what wait_record looks at matches. That all was recorded
+# is shown by another event, one that the caller knows to come later than what must not be there.
+never_recorded()
+{
+	local label=$1 regex=$2
+	shift 2
+	wait_record "$label" 15 "$@" && ! tail -n "+$((${event_mark[$label]:-0} + 1))" "$WORK/$label.events" | grep -E "$regex"
+}
+
 # mark_events LABEL: what was recorded so far is no longer looked at
 mark_events()
 {
@@ -398,35 +443,39 @@ show_logs()
 # Reports of the sanitizers, in whatever daemon, fail the test.
 check_sanitizers()
 {
-	! grep -qE 'ERROR: (Address|Leak)Sanitizer|WARNING: ThreadSanitizer|runtime error:' "$WORK"/*.log ||
+	! grep -sqE '(ERROR|WARNING|FATAL): [A-Za-z]+Sanitizer|Sanitizer has encountered|runtime error:' "$WORK"/*.log ||
 		not_ok "no sanitizer report"
 }
 
 # End everything, then judge.
 done_testing()
 {
+	local label
 	stop_all
+	for label in "${hung[@]}"; do
+		not_ok "$label ends when it should"
+	done
 	check_sanitizers
 	((tap_failed == 0)) || show_logs
 	print_plan_and_exit
 }
 
+# Only those that still run: the number of one that has ended may be another's by now.
 stop_all()
 {
 	local pid
-	for pid in "${pid_of[@]}"; do
+	for pid in $(jobs -pr); do
 		kill "$pid" 2>/dev/null
 	done
-	try 6 none_alive || kill -s KILL "${pid_of[@]}" 2>/dev/null
+	try 6 none_runs || for pid in $(jobs -pr); do
+		kill -s KILL "$pid" 2>/dev/null
+	done
 	pid_of=()
 }
 
-none_alive()
+none_runs()
 {
-	local pid
-	for pid in "${pid_of[@]}"; do
-		! kill -0 "$pid" 2>/dev/null || return 1
-	done
+	[[ -z $(jobs -pr) ]]
 }
 
 # Everything that runs in our own namespaces is ours: engines outlive a monitor that was killed, for instance.
@@ -443,7 +492,6 @@ cleanup()
 		ip netns del "$(ns "$name")"
 		rm -rf "/etc/netns/$(ns "$name")"
 	done
-	rmdir --ignore-fail-on-non-empty /etc/netns 2>/dev/null
 	if [[ -n ${KEEP_WORK:-} ]]; then
 		diag "files in $WORK"
 	else
