@@ -51,6 +51,8 @@ needs_programs()
 
 [[ $(id -u) = 0 ]] || lacks root
 [[ -x $ADIT ]] || bail_out "$ADIT is not built"
+# Many connections at once need more descriptors than a login is given.
+ulimit -Sn "$(ulimit -Hn)"
 
 WORK=$(mktemp -d /tmp/adit-XXXXXX)
 chmod 0755 "$WORK"
