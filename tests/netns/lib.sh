@@ -155,7 +155,7 @@ start()
 	local label=$1 ns=$2
 	shift 2
 	# Not by in_ns: the process id must be the command's, not a subshell's.
-	ip netns exec "$(ns "$ns")" "$@" >>"$WORK/$label.log" 2>&1 &
+	ip netns exec "$(ns "$ns")" "$repo/tests/netns/apart" "$@" >>"$WORK/$label.log" 2>&1 &
 	pid_of[$label]=$!
 }
 

@@ -57,4 +57,21 @@ check "one that is there was" comes_to 1 '^not ok 1'
 trial 'check "never" never_recorded x lost event=rekey'
 check "nothing can be said of a recording that is not there" comes_to 1 '^not ok 1'
 
+# --- what the host knows of name servers ---
+# is_covered PROGRAM: on a host that has it, a daemon of ours cannot run it
+is_covered()
+{
+	# shellcheck disable=SC2016 # for the other shell to expand
+	unshare --mount sh -c '
+		mount -t tmpfs none /usr/local/sbin
+		printf "#!/bin/sh\n" >"/usr/local/sbin/$2"
+		chmod +x "/usr/local/sbin/$2"
+		"/usr/local/sbin/$2" && ! "$1" "/usr/local/sbin/$2" && "/usr/local/sbin/$2"
+	' sh "$repo/tests/netns/apart" "$1"
+}
+
+for program in resolvectl resolvconf systemd-resolve; do
+	check "$program cannot be run" is_covered $program
+done
+check "others can" "$repo/tests/netns/apart" true
 done_testing
