@@ -32,8 +32,8 @@ probe()
 {
 	local tries=100
 	: >"$WORK/out"
-	ip netns exec "$(ns host)" setpriv ${LESS:+"--bounding-set=-$LESS"} "$PROBE" "$1" "$2" \
-		>"$WORK/out" 2>"$WORK/log" &
+	ip netns exec "$(ns host)" "$repo/tests/netns/apart" setpriv ${LESS:+"--bounding-set=-$LESS"} "$PROBE" "$1" "$2" \
+		>"$WORK/out" 2>>"$WORK/probe.log" &
 	probe_pid=$!
 	pid_of[probe]=$probe_pid
 	while (($(wc -l <"$WORK/out") < $3)) && ((tries-- > 0)); do
@@ -56,6 +56,12 @@ has_route()
 	in_ns host ip "$1" route show "$2" | grep -q "$3"
 }
 
+# forwarding 0|1: the host's own switches
+forwarding()
+{
+	in_ns host sysctl -qw "net.ipv4.ip_forward=$1" "net.ipv6.conf.all.forwarding=$1"
+}
+
 clean=$(state)
 
 probe client full 4
@@ -69,6 +75,7 @@ check "the other half of IPv4 does too" has_route -4 128.0.0.0/1 adit0
 check "half of IPv6 leads into the tunnel" has_route -6 ::/1 173
 check "the gateway stays outside" has_route -4 192.0.2.9 'dev to-peer'
 check "an exclude goes by the present next hop" has_route -4 198.51.100.0/24 'via 192.0.2.1'
+is "the device has no link-local address" "$(in_ns host ip -6 addr show dev adit0 scope link)" ''
 check "the MTU is set" grep -q 'mtu 1300' <(in_ns host ip link show adit0)
 check "the name server is set" grep -q 'nameserver 10.88.0.1' "$resolv_conf"
 is "the control socket is for root" "$(stat -c %a "$CONTROL")" 600
@@ -93,9 +100,9 @@ finish TERM "$probe_pid"
 is "nothing is left after it" "$(state)" "$clean"
 
 probe client split 4
-ip netns exec "$(ns host)" "$PROBE" client split >"$WORK/out2" 2>&1
+in_ns host "$PROBE" client split >"$WORK/second.log" 2>&1
 is "a second one is refused" "$?" 1
-check "with a reason" grep -q 'another adit is running' "$WORK/out2"
+check "with a reason" grep -q 'another adit is running' "$WORK/second.log"
 finish TERM "$probe_pid"
 
 # One that has the lock but no socket yet, as at two starts at once.
@@ -110,9 +117,9 @@ is "the folder of the control socket is for all, whatever our umask" "$(stat -c 
 finish TERM "$probe_pid"
 
 probe client bad 4
-check "a loopback route is left out" fails grep -q '^127' <(in_ns host ip route show dev adit0)
-check "of a network that is set" grep -qx 'net=0' "$WORK/out"
-check "and named" grep -q 'refused from the gateway: route 127.0.0.0/8' "$WORK/log"
+check "a loopback route is left out" fails has_route -4 127.0.0.0/8 adit0
+check "and the rest configured" grep -qx 'net=0' "$WORK/out"
+check "and named" grep -q 'refused from the gateway: route 127.0.0.0/8' "$WORK/probe.log"
 finish TERM "$probe_pid"
 
 probe client hostile 2
@@ -130,12 +137,12 @@ is "1023 routes at once are all set" "$(in_ns host ip route show proto 173 dev a
 finish TERM "$probe_pid"
 
 LESS=setpcap probe client full 4
-check "a bounding set that cannot be cleared is no secret" grep -q 'bounding set stays' "$WORK/log"
+check "a bounding set that cannot be cleared is no secret" grep -q 'bounding set stays' "$WORK/probe.log"
 finish TERM "$probe_pid"
 
 LESS='kill' probe client deaf 4
 kill -TERM "$probe_pid"
-check "nor is an engine that cannot be killed" try 10 grep -q "cannot kill the engine: pid=$engine_pid" "$WORK/log"
+check "nor is an engine that cannot be killed" try 10 grep -q "cannot kill the engine: pid=$engine_pid" "$WORK/probe.log"
 finish KILL "$engine_pid"
 is "once somebody else does, all is undone" "$(state)" "$clean"
 
@@ -146,7 +153,10 @@ is "the engine's exit code is the program's" "$code" 2
 # shellcheck disable=SC2016 # for the script to expand
 printf '#!/bin/sh\nenv | sort >"%s/hook.$REASON"\n[ "$REASON" = connect ] || sleep 60\n' "$WORK" >"$WORK/hook"
 chmod +x "$WORK/hook"
+forwarding 1
 HOOK_CONNECT=$WORK/hook HOOK_DISCONNECT=$WORK/hook probe server hooks 3
+is "the gateway's device has no link-local address" "$(in_ns host ip -6 addr show dev adit0 scope link)" ''
+check "nothing is said of a host that forwards" fails grep 'forwarding is off' "$WORK/probe.log"
 check "the gateway has its addresses" grep -q '10.20.0.1/24 fd20:aa::1/64' <(in_ns host ip -br addr show adit0)
 check "a client's network leads into the device" has_route -4 192.168.7.0/24 adit0
 is "forwarding is on" "$(in_ns host sysctl -n net.ipv4.conf.adit0.forwarding)" 1
@@ -157,6 +167,12 @@ check "and the outer address" grep -qx 'IP_REAL=192.0.2.1' "$WORK/hook.connect"
 check "a hook that hangs meets its deadline" grep -qx 'hook disconnect=-15' "$WORK/out"
 finish TERM "$probe_pid"
 is "nothing is left of the gateway" "$(state)" "$clean"
+forwarding 0
+probe server hooks 1
+for family in IPv4 IPv6; do
+	check "a host that does not forward $family is warned of" said probe "$family forwarding is off on the host"
+done
+finish TERM "$probe_pid"
 
 rm "$WORK/hook.connect"
 HOOK_CONNECT=$WORK/hook probe server foreign 2
