@@ -12,6 +12,7 @@
 BACK_MS=$((3000 * ${SLOWER:-1}))
 DPD_SECONDS=2
 
+take_precedence
 make_ns gw client office
 link_ns gw 192.0.2.1/24 client 192.0.2.2/24
 link_ns gw 10.1.0.1/24 office 10.1.0.2/24
@@ -129,7 +130,7 @@ recovers "monitor killed"
 stop gw
 check "forged: the client sees that its gateway is gone" wait_record alice 5 event=reconnecting
 mark_events alice
-# shellcheck disable=SC2016 # perl expands them
+# shellcheck disable=SC2016 # for perl to expand
 start forger gw perl -MIO::Socket::INET -e '
 	my $listener = IO::Socket::INET->new(Listen => 5, LocalPort => 443, ReuseAddr => 1) or die "$!\n";
 	while (my $c = $listener->accept) { sysread $c, my $hello, 16384; syswrite $c, "\x15\x03\x03\0\2\2\x30" }'
@@ -148,7 +149,7 @@ recovers "ended"
 since=$(ctl gw sessions --json | jq -r '.[0].since')
 in_ns client ip link set to-gw down
 sleep 5 # that long it is away
-check "no network: the client has seen it" wait_record alice 1 event=reconnecting
+check "no network: the client has seen it" wait_record alice 5 event=reconnecting
 mark_events alice
 in_ns client ip link set to-gw up
 check "no network: the client is back within $BACK_MS ms" back_within $BACK_MS
@@ -161,7 +162,7 @@ table inet cut {
 	chain to_gateway { type filter hook output priority 0; oifname "to-gw" drop; }
 }
 RULES
-check "swallowed: the client finds out" wait_record alice $((2 * DPD_SECONDS + 1)) event=reconnecting
+check "swallowed: the client finds out" wait_record alice $(((2 * DPD_SECONDS + 5) * ${SLOWER:-1})) event=reconnecting
 in_ns client nft delete table inet cut
 check "swallowed: the client is back" back_within 10000
 recovers "swallowed"

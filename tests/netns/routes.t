@@ -13,9 +13,11 @@
 . "$(dirname "$0")/lib.sh"
 # A sanitizer's build may take longer over a handshake, on a machine with other work.
 [[ $ADIT == *san-* ]] && SLOWER=${SLOWER:-3}
-SECOND_MS=$((1000 * ${SLOWER:-1}))
+# The deadline of an attempt is 10 s: whoever waits for it takes longer than this.
+SOON_MS=$((3000 * ${SLOWER:-1}))
 resolv_conf=/etc/netns/$(ns client)/resolv.conf
 
+take_precedence
 make_ns client router gw world
 link_ns client 192.0.2.2/24,2001:db8:1::2/64 router 192.0.2.1/24,2001:db8:1::1/64
 link_ns router 198.51.100.1/24,2001:db8:2::1/64 gw 198.51.100.2/24,2001:db8:2::2/64
@@ -170,8 +172,10 @@ if [[ -x $vpnc_script ]]; then
 	check "everything goes through the tunnel" reaches 203.0.113.5
 	stop alice
 	check "it has left nothing" as_before
-else
+elif [[ ${CHECK_ALL:-0} = 0 ]]; then
 	ok "vpnc-script # SKIP not installed"
+else
+	not_ok "needs vpnc-script"
 fi
 
 # By a script that writes down what it is told
@@ -227,7 +231,7 @@ END
 begun=${EPOCHREALTIME/[.,]/}
 check "a client comes up though the first address is dead" comes_up vpn.test
 took=$(((${EPOCHREALTIME/[.,]/} - begun) / 1000))
-check "within a second: $took ms" test "$took" -le "$SECOND_MS"
+check "without waiting for it to end: $took ms" test "$took" -le "$SOON_MS"
 check "it had tried the first" test \
 	"$(in_ns router nft -j list counter inet dead tried | jq '.nftables[1].counter.packets')" -gt 0
 check "everything goes through the tunnel" everything_inside
