@@ -8,6 +8,7 @@
 #	     203.0.113.1 ---- 203.0.113.2 (other)
 # shellcheck source=tests/netns/lib.sh
 . "$(dirname "$0")/lib.sh"
+needs_programs openconnect
 
 hook=$WORK/hook
 SECONDS_MAX=6 # of a hook

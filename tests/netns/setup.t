@@ -7,7 +7,7 @@
 # shellcheck source=tests/netns/lib.sh
 . "$(dirname "$0")/lib.sh"
 PATH=$PATH:/usr/sbin
-command -v ocserv >/dev/null || skip_all "needs ocserv"
+needs_programs ocserv
 
 make_ns gw client
 link_ns gw 192.0.2.1/24 client 192.0.2.2/24
