@@ -13,7 +13,8 @@
 #	check "the gateway answers" in_ns client ping -c 1 10.20.0.1
 #	done_testing
 #
-# ADIT is the program under test; UDPCOUNT the packet counter. $WORK holds the files of one run.
+# ADIT is the program under test, ADIT_CTL what asks it as the operator (ADIT, unless it is said); UDPCOUNT the packet
+# counter. $WORK holds the files of one run.
 set -u
 repo=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 # shellcheck source=tests/tap.sh
@@ -21,6 +22,7 @@ repo=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 
 ADIT=$(realpath -m "${ADIT:-$repo/build/adit}")
 ADIT_KEYLOG=$(realpath -m "${ADIT_KEYLOG:-$repo/build/keylog/adit}") # the test build that writes TLS key log lines
+ADIT_CTL=$(realpath -m "${ADIT_CTL:-$ADIT}")
 UDPCOUNT=$(realpath -m "${UDPCOUNT:-$repo/build/netns/udpcount}")
 
 # bail_out WHY: nothing can be said about the program
@@ -51,6 +53,7 @@ needs_programs()
 
 [[ $(id -u) = 0 ]] || lacks root
 [[ -x $ADIT ]] || bail_out "$ADIT is not built"
+[[ -x $ADIT_CTL ]] || bail_out "$ADIT_CTL is not built"
 # Many connections at once need more descriptors than a login is given.
 ulimit -Sn "$(ulimit -Hn)"
 
@@ -330,7 +333,7 @@ ctl()
 {
 	local label=$1 command=$2
 	shift 2
-	"$ADIT" "$command" --socket "$WORK/$label.sock" "$@"
+	"$ADIT_CTL" "$command" --socket "$WORK/$label.sock" "$@"
 }
 
 # wait_event LABEL SECONDS FIELD=PATTERN...: until the adit of that label reports such an event, and prints it. What
@@ -339,13 +342,13 @@ wait_event()
 {
 	local label=$1 seconds=$2
 	shift 2
-	"$repo/tests/netns/await" "$seconds" "$@" -- "$ADIT" events --socket "$WORK/$label.sock" --json
+	"$repo/tests/netns/await" "$seconds" "$@" -- "$ADIT_CTL" events --socket "$WORK/$label.sock" --json
 }
 
 # record_events LABEL: from now on every event goes to $WORK/LABEL.events; returns when the recording has begun
 record_events()
 {
-	"$ADIT" events --socket "$WORK/$1.sock" --json >"$WORK/$1.events" 2>>"$WORK/$1.log" &
+	"$ADIT_CTL" events --socket "$WORK/$1.sock" --json >"$WORK/$1.events" 2>>"$WORK/$1.log" &
 	pid_of[events-$1]=$!
 	wait_record "$1" 5 event=ready >/dev/null || diag "no events of $1"
 }

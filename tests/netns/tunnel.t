@@ -6,6 +6,7 @@
 #	(alice) to-gw 192.0.2.2 ------------- 192.0.2.1 to-alice (gw)
 #	adit0 10.20.0.x, fd20:aa::x  . tunnel .  10.20.0.1, fd20:aa::1 adit0
 #	default by 192.0.2.1                     lo 10.99.0.1, fd99::1
+unset ADIT_CTL # what the tool prints is looked at, too
 # shellcheck source=tests/netns/lib.sh
 . "$(dirname "$0")/lib.sh"
 
