@@ -81,6 +81,30 @@ iperf()
 		perl -MJSON::PP -0777 -ne 'exit(decode_json($_)->{end}{sum_received}{bytes} <= 1e6)' "$WORK/iperf.json"
 }
 
+# counter LABEL DIRECTION NAME
+counter()
+{
+	ctl "$1" status --json | json_field "counters/$2/$3"
+}
+
+# stays_out LABEL COUNTER ADDRESS: what is sent there by adit's device is dropped on its way out, and counted so; the
+# other end has nothing to drop. The kernel may send more of the kind by itself.
+stays_out()
+{
+	local other=gw before got
+	[[ $1 = alice ]] || other=alice
+	before=$(counter "$1" egress "$2") got=$(counter "$other" ingress "$2")
+	in_ns "$1" ping -q -c 3 -i 0.01 -W 0.1 -b -I adit0 "$3"
+	echo "$2 of $1 was $before, is $(counter "$1" egress "$2"); of $other was $got, is $(counter "$other" ingress "$2")"
+	(($(counter "$1" egress "$2") >= before + 3)) && [[ $(counter "$other" ingress "$2") = "$got" ]]
+}
+
+# includes FAMILY: what leads into the tunnel at the client
+includes()
+{
+	in_ns alice ip -j "$1" route show dev adit0 | jq -r '[.[].dst | select(. != "fd20:aa::7")] | sort | join(" ")'
+}
+
 # has_form LABEL COMMAND: what the command prints as JSON is as its schema says
 has_form()
 {
@@ -155,6 +179,24 @@ done
 stop iperf-gw
 stop iperf-client
 
+# What never enters a tunnel, whatever the host's routes say.
+for label in gw alice; do
+	is "the device of $label has no link-local address" "$(in_ns $label ip -6 addr show dev adit0 scope link)" ''
+	in_ns $label ip route add 169.254.0.0/16 dev adit0
+	in_ns $label ip route add 224.0.0.0/4 dev adit0
+	in_ns $label ip route add 255.255.255.255 dev adit0
+	in_ns $label ip route add fe80::/64 dev adit0
+	for address in 169.254.1.1 fe80::1; do
+		check "$label does not send to $address" stays_out $label drop_link_local $address
+	done
+	for address in 224.0.0.251 ff02::fb ff05::2 255.255.255.255; do
+		check "$label does not send to $address" stays_out $label drop_multicast $address
+	done
+	for route in 169.254.0.0/16 224.0.0.0/4 255.255.255.255 fe80::/64; do
+		in_ns $label ip route del $route dev adit0
+	done
+done
+
 # What adit tells.
 for label in gw alice; do
 	check "status of $label has its form" has_form $label status
@@ -206,4 +248,12 @@ check "nothing at all is left of the client" is_clean alice
 stop gw
 is "SIGTERM ends the gateway with 0 at last" $? 0
 check "nothing at all is left of the gateway" is_clean gw
+
+# A gateway that is told of no routes announces its own networks, and nothing else.
+start_server gw gw vpn.test 'clients=( { name = "alice"; ipv4 = "10.20.0.7"; ipv6 = "fd20:aa::7"; } )'
+begin_client
+is "without routes the IPv4 network is announced" "$(includes -4)" 10.20.0.0/24
+is "and the IPv6 network" "$(includes -6)" fd20:aa::/64
+check "the gateway is reached" in_ns alice ping -c 1 -W 2 10.20.0.1
+check "the default route is still there" has_route -4 default 'via 192.0.2.1'
 done_testing
