@@ -18,10 +18,8 @@ flow()
 {
 	local label=$1 from=$2 to=$3
 	start "$label-server" "$to" iperf3 -s --one-off --forceflush
-	start "$label-capture" "$to" tcpdump -i adit0 -s 100 -B 65536 -U -w "$WORK/$label.pcap" \
-		'tcp dst port 5201 and greater 500 and tcp[7] & 0x0c = 0'
+	start_capture "$label" "$to" adit0 'tcp dst port 5201 and greater 500 and tcp[7] & 0x0c = 0' -s 100
 	try 5 grep -q listening "$WORK/$label-server.log" || diag "no server of $label"
-	try 5 grep -q listening "$WORK/$label-capture.log" || diag "no capture of $label"
 	# It waits until all look on.
 	start "$label-client" "$from" sh -c 'kill -s STOP $$ && exec iperf3 "$@"' sh -c "$4" -C cubic -t "$seconds"
 	"$repo/tests/netns/waits" "${pid_of[$label-client]}" "${pid_of[$label-server]}" \
@@ -30,10 +28,10 @@ flow()
 	try 5 test -s "$WORK/$label.waits" || diag "nobody watches $label"
 	try 5 grep -q '^State:.T' "/proc/${pid_of[$label-client]}/status" || diag "$label did not wait"
 	kill -s CONT "${pid_of[$label-client]}"
-	wait_exit "$label-client"
+	wait_exit "$label-client" $((2 * seconds))
 	local code=$?
 	stop waits
-	stop "$label-capture"
+	stop_capture "$label" "$from" "$4"
 	return "$code"
 }
 
@@ -42,22 +40,23 @@ engine_of()
 	pgrep -P "${pid_of[$1]}"
 }
 
-# stalls LABEL: each silence of the data of more than 100 ms, without the time in which the machine was busy otherwise
+# stalls LABEL: each silence of the data of more than 100 ms, without the time in which the machine was busy otherwise;
+# then from when to when there was data
 stalls()
 {
-	tcpdump -r "$WORK/$1.pcap" -tt -n 2>>"$WORK/tcpdump.log" | perl -MPOSIX=strftime -MList::Util=max,min -e '
+	tcpdump -r "$WORK/$1.pcap" -tt -n tcp 2>>"$WORK/tcpdump.log" | perl -MPOSIX=strftime -MList::Util=max,min -e '
 		open my $file, "<", $ARGV[0] or die "$ARGV[0]: $!\n";
 		my @waits = sort { $a->[0] <=> $b->[0] } map { [split] } <$file>;
-		my ($last, $count, $longest) = (undef, 0, 0);
+		my ($first, $last, $count, $longest) = (undef, undef, 0, 0);
 		while (<STDIN>) {
 			my ($at) = /^([\d.]+)/ or next;
 			my $silence = $at - ($last // $at);
 			judge($last, $at) if $silence > 0.1;
 			$longest = max($longest, $silence);
-			$last = $at;
+			($first, $last) = ($first // $at, $at);
 			$count++;
 		}
-		printf "longest silence %.1f ms among %d packets\n", 1e3 * $longest, $count;
+		printf "longest silence %.1f ms among %d packets in %.1f s\n", 1e3 * $longest, $count, ($last // 0) - ($first // 0);
 		sub judge {
 			my ($from, $to) = @_;
 			my ($ran, $at) = ($to - $from, $from);
@@ -75,6 +74,12 @@ stalls()
 flows_on()
 {
 	grep -q ' among [0-9]\{4,\} packets' "$WORK/$1.stalls" && ! grep '^stall' "$WORK/$1.stalls"
+}
+
+# lasts LABEL: the data comes nearly as long as iperf3 was to send it; a silence that goes on to the end shows here only
+lasts()
+{
+	awk -v wanted="$seconds" '/^longest/ { print; good = $(NF - 1) >= wanted - 0.5 } END { exit !good }' "$WORK/$1.stalls"
 }
 
 generation()
@@ -99,5 +104,6 @@ for direction in 'up alice gw 10.20.0.1' 'down gw alice 10.20.0.7'; do
 	stalls "$label" >"$WORK/$label.stalls"
 	diag "$(tail -n 1 "$WORK/$label.stalls")"
 	check "$label: data never stood still for more than 100 ms" flows_on "$label"
+	check "$label: to the end" lasts "$label"
 done
 done_testing
