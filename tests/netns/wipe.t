@@ -11,10 +11,7 @@
 . "$(dirname "$0")/lib.sh"
 MEMSCAN=$(realpath -m "${MEMSCAN:-$repo/build/netns/memscan}")
 for program in "$ADIT_KEYLOG" "$MEMSCAN"; do
-	[[ -x $program ]] || {
-		echo "Bail out! $program is not built"
-		exit 1
-	}
+	[[ -x $program ]] || bail_out "$program is not built"
 done
 ! nm "$ADIT" | grep -qE '__(asan|tsan)_init' || skip_all "sanitizers keep freed memory and stacks of their own"
 rekeys=6
@@ -35,7 +32,7 @@ start_end()
 {
 	local program=("$ADIT" "$2")
 	[[ $1 != "$3" ]] || program=("$ADIT_KEYLOG" "$2" --keylog-fd 1)
-	ip netns exec "$(ns "$1")" "${program[@]}" -c "$WORK/$1.conf" >"$WORK/$1.keys" 2>>"$WORK/$1.log" &
+	ip netns exec "$(ns "$1")" "$repo/tests/netns/apart" "${program[@]}" -c "$WORK/$1.conf" >"$WORK/$1.keys" 2>>"$WORK/$1.log" &
 	pid_of[$1]=$!
 }
 
