@@ -7,7 +7,7 @@
 #	lo 10.99.0.1, fd99::1: the networks that the gateway announces
 # shellcheck source=tests/netns/lib.sh
 . "$(dirname "$0")/lib.sh"
-command -v openconnect >/dev/null || skip_all "needs openconnect"
+needs_programs openconnect
 
 resolv_conf=/etc/netns/$(ns client)/resolv.conf
 
@@ -74,7 +74,7 @@ port_of_session()
 	ctl "$1" sessions --json | jq -r '.[0].peer' | sed 's/.*://'
 }
 
-# --- one long session: network, traffic, rekeys, a cut ---
+# --- one long session: network, traffic, rekeys ---
 start_server gw gw vpn.test "$routes" 'rekey.seconds=3'
 record_events gw
 openconnect_as alice alice -i oct0
@@ -118,15 +118,16 @@ count_rekeys()
 }
 
 # openconnect closes its old connection without reading what is on its way, and reads nothing from its device until the
-# new one stands; on a busy machine that takes long and costs packets, so one good run of five counts.
-for _ in 1 2 3 4 5; do
+# new one stands; on a busy machine that takes long and costs packets, so one good run of three counts. Which one it was
+# is told.
+for try in 1 2 3; do
 	count_rekeys
-	((lost_up > 0 || lost_down > allowed * rekeys)) || break
+	((lost_up > 0 || lost_down > allowed * rekeys || doubled)) || break
 done
-check "two rekeys or more: $rekeys" test "$rekeys" -ge 2
-is "no packet to the gateway is lost by a rekey" "$lost_up" 0
-check "at most $allowed packet a rekey to the client is: $lost_down" test "$lost_down" -le $((allowed * rekeys))
-is "none is doubled" "$doubled" 0
+check "try $try: two rekeys or more: $rekeys" test "$rekeys" -ge 2
+is "try $try: no packet to the gateway is lost by a rekey" "$lost_up" 0
+check "try $try: at most $allowed packet a rekey to the client is: $lost_down" test "$lost_down" -le $((allowed * rekeys))
+is "try $try: none is doubled" "$doubled" 0
 is "the gateway itself dropped none" "$(gateway_drops)" 0
 check "the gateway tells of the newest" event gw 1 event=up name=alice "generation>=$rekeys"
 is "the same IPv4 address after a rekey" "$(field ipv4)" "$ipv4"
@@ -134,17 +135,29 @@ is "the same IPv6 address after a rekey" "$(field ipv6)" "$ipv6"
 shares=$(jq -r 'select(.event == "up").peer_share' "$WORK/gw.events")
 is "each generation has a fresh share of the client" "$(sort -u <<<"$shares" | wc -l)" "$(wc -l <<<"$shares")"
 
-before=$(generation gw)
-cut_tcp gw "$(port_of_session gw)"
-in_ns client ping -q -c 1 -W 1 10.20.0.1 >/dev/null # something for the cut to answer
-check "the session survives a cut connection" event gw 10 event=up name=alice "generation>=$((before + 1))"
-is "with the same address" "$(field ipv4)" "$ipv4"
-check "and with traffic" try 5 ping_to client 10.99.0.1
-
 check "openconnect ends when told" stop alice INT
 check "and has logged out" event gw 5 event=down name=alice
 check "its script has restored the name server" fails grep -q nameserver "$resolv_conf"
 check "SIGTERM ends the gateway" stop gw
+
+# --- a connection that is cut; no rekey can be taken for what follows from it ---
+start_server gw1 gw vpn.test "$routes" 'rekey.seconds=3600'
+record_events gw1
+openconnect_as cut alice -i oct0
+check "openconnect gets a session again" event gw1 15 event=up name=alice
+ipv4=$(field ipv4)
+check "with traffic" try 5 ping_to client 10.99.0.1
+before=$(generation gw1) port=$(port_of_session gw1)
+mark_events gw1
+cut_tcp gw "$port"
+in_ns client ping -q -c 1 -W 1 10.20.0.1 >/dev/null # something for the cut to answer
+# The gateway does not see the cut, so for it the new connection takes the place of a living one.
+check "the session survives it" event gw1 15 'event=up|rekey' name=alice "generation>=$((before + 1))"
+is "with the same address" "$(field ipv4)" "$ipv4"
+check "by another connection" test "$(port_of_session gw1)" != "$port"
+check "and with traffic" try 5 ping_to client 10.99.0.1
+stop cut INT
+stop gw1
 
 # --- logins ---
 start_server gw2 gw vpn.test "$routes" 'limits.cookie_seconds=6'
