@@ -108,6 +108,25 @@ check "a lapsed list is one" refused_with "expired" verify sslserver gw
 check "a list can be made anew" pki crl
 check "the new list still knows what was revoked" refused_with "revoked" verify_file "$work/gw2.old"
 
+pki client away
+rm "$dir/private/away.key"
+check "a profile needs the key" refused_with "key of .* is not in" pki profile away --server vpn.test
+check "a p12 needs the key" refused_with "key of .* is not in" pki p12 away --password-file /dev/null
+cp "$dir/issued/away.crt" "$work/away.old"
+check "renew needs no key" pki renew away
+check "it says that it made one" grep -q "new key .*/private/away.key" "$work/out"
+check "which fits the new certificate" key_fits away
+rm "$dir/private/away.key"
+check "revoke needs no key" pki revoke away
+check "the renewed is revoked" refused_with "revoked" verify sslclient away
+check "the one before it, too" refused_with "revoked" verify_file "$work/away.old"
+pki client lost
+rm "$dir/private/lost.key" "$dir/issued/lost.crt"
+check "revoke needs nothing but openssl's list" pki revoke lost
+: >"$dir/private/half.key"
+check "a key whose certificate was never made is in nobody's way" pki client half
+check "and replaced" key_fits half
+
 pki list
 check "list shows the valid" grep -qE '^gw +valid ' "$work/out"
 check "list shows the revoked" grep -qE '^gw2 +revoked ' "$work/out"
