@@ -33,6 +33,15 @@ refused_with()
 	! "$@" && grep -q -- "$text" "$work/out"
 }
 
+# bad_usage TEXT WORDS...: refused before anything is done, with that text
+bad_usage()
+{
+	local text=$1
+	shift
+	pki "$@"
+	[[ $? == 64 ]] && grep -qF -- "$text" "$work/out"
+}
+
 serial()
 {
 	openssl x509 -in "$dir/issued/$1.crt" -noout -serial
@@ -92,6 +101,10 @@ check "renew changes the serial number" test "$before" != "$(serial gw2)"
 check "renew keeps DNS names" verify sslserver gw2 -verify_hostname vpn.test
 check "renew keeps addresses" verify sslserver gw2 -verify_ip 2001:db8::1
 check "renewed key and certificate belong together" key_fits gw2
+check "renew takes new names" pki renew gw2 --dns vpn2.test --ip 192.0.2.2
+check "a new DNS name verifies" verify sslserver gw2 -verify_hostname vpn2.test
+check "a new address verifies" verify sslserver gw2 -verify_ip 192.0.2.2
+check "they take the place of the old ones" refused_with "mismatch" verify sslserver gw2 -verify_hostname vpn.test
 check "renew revokes nothing" bash -c "! grep -q '^R' '$dir/database/index'"
 
 cp "$dir/issued/gw2.crt" "$work/gw2.old"
@@ -167,7 +180,23 @@ check "the name ca is refused" refused_with "belongs" pki client ca
 check "a name of 65 letters is refused" refused_with "needs a name" pki client "$(printf 'a%.0s' {1..65})"
 check "a name of 64 letters is issued" pki client "$(printf 'a%.0s' {1..64})"
 check "a date that is none is refused" refused_with "no date" pki client x --not-after nonsense
-check "an unknown option is refused" refused_with "unknown option" pki client x --frob 1
+check "an unknown option is refused" bad_usage "client takes no --frob" client x --frob 1
+while IFS=: read -r command options; do
+	for option in $options; do
+		# shellcheck disable=SC2086 # two words
+		check "${command% *} takes no $option" bad_usage "${command% *} takes no $option" $command "$option" 1
+	done
+done <<'END'
+init: --dns --ip --email --eku --server -o --password-file
+server gw: --name --email --server -o --password-file
+client gw: --name --ip --server -o --password-file
+renew gw: --name --server -o --password-file
+revoke gw: --name --dns --ip --email --days --not-before --not-after --curve --eku --server -o --password-file
+crl: --name --dns --ip --email --curve --eku --server -o --password-file
+list: --name --dns --ip --email --days --not-before --not-after --curve --eku --server -o --password-file
+profile gw: --dns --ip --email --days --not-before --not-after --curve --eku --password-file
+p12 gw: --name --dns --ip --email --days --not-before --not-after --curve --eku --server
+END
 check "an unknown name is refused" refused_with "nothing was issued" pki revoke nobody
 is "bad usage ends with 64" "$(pki frob; echo $?)" 64
 is "a missing authority ends with 1" "$(scripts/adit-pki --dir "$work" client x >/dev/null 2>&1; echo $?)" 1
