@@ -77,6 +77,31 @@ check "an IPv4 address verifies" verify sslserver gw2 -verify_ip 192.0.2.1
 check "an IPv6 address verifies" verify sslserver gw2 -verify_ip 2001:db8::1
 check "another name does not verify" refused_with "mismatch" verify sslserver gw2 -verify_hostname gw2
 
+check "an IPv4 address is a name, too" pki server 203.0.113.5
+check "and the address is what verifies" verify sslserver 203.0.113.5 -verify_ip 203.0.113.5
+check "an IPv6 address likewise" pki server 2001:db8::5
+check "and verifies" verify sslserver 2001:db8::5 -verify_ip 2001:db8::5
+check "a name that is given takes the place of it" pki server 203.0.113.6 --dns vpn.test
+check "with no trace of the address" refused_with "mismatch" verify sslserver 203.0.113.6 -verify_ip 203.0.113.6
+check "a certificate of an address can be renewed" pki renew 2001:db8::5
+check "and stays one" verify sslserver 2001:db8::5 -verify_ip 2001:db8::5
+check "a client has no address for a name" bad_usage "needs a name" client 2001:db8::5
+for name in 203.0.113.256 1.2.3 10.010.0.1 gw@home a..b; do
+	check "a gateway is not called $name" bad_usage "give --dns or --ip" server "$name"
+done
+check "unless that is not its DNS name" pki server gw@home --dns vpn.test
+for address in nonsense 1.2.3 1.2.3.256 10.010.0.1 : 2001:db8 1::2::3 '[::1]' 10.0.0.0/8 ''; do
+	check "\"$address\" is no address" bad_usage "--ip takes" server x --ip "$address"
+done
+for dns in 203.0.113.5 2001:db8::1 'a b' a..b 'a,' '*' '*a.test' ''; do
+	check "\"$dns\" is no DNS name" bad_usage "--dns takes" server x --dns "$dns"
+done
+check "a wildcard is one" pki server any --dns '*.wild.test'
+check "and verifies" verify sslserver any -verify_hostname vpn.wild.test
+for email in alice copy @ a@b@c 'a b@c'; do
+	check "\"$email\" is no mail address" bad_usage "--email takes" client x --email "$email"
+done
+
 check "client issues" pki client alice@example.test
 check "a client certificate is good for a client" verify sslclient alice@example.test
 check "a client certificate is not good for a server" refused_with "purpose" verify sslserver alice@example.test
@@ -87,6 +112,12 @@ check "usage can be left out" pki client plain --eku none
 check "no usage means no extension" \
 	bash -c "! openssl x509 -in '$dir/issued/plain.crt' -noout -text | grep -q 'Extended Key Usage'"
 check "renew keeps a missing usage missing" pki renew plain
+for usage in nonsense clientauth serverAuth,none serverAuth,,clientAuth 1 ',' ''; do
+	check "\"$usage\" is no usage" bad_usage "--eku" client x --eku "$usage"
+done
+check "several usages can be given" pki client both --eku "serverAuth, clientAuth,1.3.6.1.5.5.7.3.17"
+check "as a server" verify sslserver both
+check "and as a client" verify sslclient both
 check "another curve can be chosen" pki client curve --curve P-384
 check "the curve is the one chosen" grep -q P-384 <(openssl x509 -in "$dir/issued/curve.crt" -noout -text)
 
@@ -106,6 +137,9 @@ check "a new DNS name verifies" verify sslserver gw2 -verify_hostname vpn2.test
 check "a new address verifies" verify sslserver gw2 -verify_ip 192.0.2.2
 check "they take the place of the old ones" refused_with "mismatch" verify sslserver gw2 -verify_hostname vpn.test
 check "renew revokes nothing" bash -c "! grep -q '^R' '$dir/database/index'"
+
+check "a certificate of an address can be revoked" pki revoke 2001:db8::5
+check "and is" refused_with "revoked" verify sslserver 2001:db8::5
 
 cp "$dir/issued/gw2.crt" "$work/gw2.old"
 check "renew works twice" pki renew gw2
@@ -165,7 +199,15 @@ check "a profile is private" test "$(mode profiles/alice@example.test.conf)" = 6
 check "a profile holds the key" grep -q 'BEGIN PRIVATE KEY' "$dir/profiles/alice@example.test.conf"
 check "a profile names the server" grep -q 'server = "vpn.test:443"' "$dir/profiles/alice@example.test.conf"
 check "a profile needs a server" refused_with "--server" pki profile alice@example.test
-check "a server name cannot break out of its quotes" refused_with "HOST" pki profile gw --server 'a"; x = "b'
+for server in vpn.test:443x '[::1' '::1]' '[::1]x' 2001:db8::1 2001:db8::1:443 host:99999 host:65536 host:0 host: :443 \
+	'[]' '[192.0.2.1]' '[fe80::g]' 192.0.2.256 a..b 'a b' 'a"; x = "b' ''; do
+	check "\"$server\" is no server" bad_usage "HOST[:PORT]" profile alice@example.test --server "$server"
+done
+for server in vpn.test host:65535 192.0.2.1 192.0.2.1:443 '[2001:db8::1]' '[::ffff:192.0.2.1]:1'; do
+	check "$server is one" pki profile alice@example.test --server "$server"
+done
+check "the name to verify is a host" bad_usage "no host name" profile alice@example.test --server vpn.test --name 'a b'
+check "or an address" pki profile alice@example.test --server vpn.test --name 2001:db8::1
 check "a profile can be written elsewhere" pki profile gw --server vpn.test -o "$work/gw.conf"
 check "a file named by -o is not overwritten" refused_with "exists" pki profile gw --server vpn.test -o "$work/gw.conf"
 
