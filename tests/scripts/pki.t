@@ -188,6 +188,7 @@ check "revoke needs nothing but openssl's list" pki revoke lost
 : >"$dir/private/half.key"
 check "a key whose certificate was never made is in nobody's way" pki client half
 check "and replaced" key_fits half
+check "its certificate can be revoked" pki revoke half
 
 pki list
 check "list shows the valid" grep -qE '^gw +valid ' "$work/out"
@@ -208,8 +209,15 @@ for server in vpn.test host:65535 192.0.2.1 192.0.2.1:443 '[2001:db8::1]' '[::ff
 done
 check "the name to verify is a host" bad_usage "no host name" profile alice@example.test --server vpn.test --name 'a b'
 check "or an address" pki profile alice@example.test --server vpn.test --name 2001:db8::1
-check "a profile can be written elsewhere" pki profile gw --server vpn.test -o "$work/gw.conf"
-check "a file named by -o is not overwritten" refused_with "exists" pki profile gw --server vpn.test -o "$work/gw.conf"
+check "a profile can be written elsewhere" pki profile both --server vpn.test -o "$work/both.conf"
+check "a file named by -o is not overwritten" \
+	refused_with "exists" pki profile both --server vpn.test -o "$work/both.conf"
+check "a gateway's certificate makes no profile" refused_with "no client's" pki profile gw --server vpn.test
+check "one without a usage neither" refused_with "no client's" pki profile plain --server vpn.test
+check "a revoked one neither" refused_with "revoked" pki profile half --server vpn.test
+check "nor a p12" refused_with "revoked" pki p12 half --password-file /dev/null
+check "a renewed one does again" pki renew half
+check "as a profile" pki profile half --server vpn.test
 
 echo secret >"$work/password"
 check "p12 packs key and certificate" pki p12 alice@example.test --password-file "$work/password"
