@@ -264,4 +264,17 @@ dir="$work/a \$b #c/pki"
 check "a directory may have any name" pki init
 check "certificates are issued there too" pki server gw
 check "and verify" verify sslserver gw
+is "a directory that init made can be read by all" "$(mode .)" 755
+mkdir -m 0711 "$work/there"
+dir=$work/there
+check "an authority can be made in a directory that exists" pki init
+is "which keeps its mode" "$(mode .)" 711
+
+rm "$dir/ca.crt"
+check "an init that was interrupted is not taken for an authority" refused_with "holds no authority" pki client x
+check "init says what to do" refused_with "private/ca.key .* without ca.crt" pki init
+rm "$dir/private/ca.key"
+check "which works" pki init
+check "and ends in an authority" pki server gw
+check "whose certificates verify" verify sslserver gw
 done_testing
