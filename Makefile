@@ -151,7 +151,7 @@ install: all
 	install -D -m 0755 $(BUILD)/adit $(DESTDIR)$(PREFIX)/sbin/adit
 	install -D -m 0755 scripts/adit-pki $(DESTDIR)$(PREFIX)/sbin/adit-pki
 	install -D -m 0644 -t $(DESTDIR)$(PREFIX)/share/doc/adit README.md $(wildcard config/*.conf docs/*.md docs/*.json)
-	install -D -m 0644 -t $(DESTDIR)$(PREFIX)/share/man/man8 docs/adit.8
+	install -D -m 0644 -t $(DESTDIR)$(PREFIX)/share/man/man8 docs/adit.8 docs/adit-pki.8
 	install -D -m 0644 -t $(DESTDIR)$(PREFIX)/lib/systemd/system $(wildcard config/*.service)
 
 clean:
