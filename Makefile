@@ -42,7 +42,7 @@ FUZZERS := $(patsubst tests/fuzz/%.c,$(BUILD)/fuzz/%,$(sort $(wildcard tests/fuz
 Q := $(if $(V),,@)
 say = $(if $(V),,@printf '  %-5s %s\n' $(1) $(2))
 
-.PHONY: all check unit netns script-tests fuzz fuzz-check lint lint-format lint-arrows lint-shell lint-tidy format install clean
+.PHONY: all check unit netns script-tests fuzz fuzz-check lint lint-format lint-arrows lint-shell lint-tidy format install uninstall clean
 all: $(BUILD)/adit
 
 $(BUILD)/adit: $(OBJS)
@@ -152,12 +152,25 @@ lint-tidy:
 format:
 	$(Q)clang-format -i $(C_FILES)
 
+# What goes where; the units name the program where it is.
+BIN := $(PREFIX)/bin
+DOC := $(PREFIX)/share/doc/adit
+MAN := $(PREFIX)/share/man
+UNITS_DIR := $(PREFIX)/lib/systemd/system
+DOC_FILES := README.md $(wildcard config/*.conf docs/*.md docs/*.json)
+UNIT_FILES := $(wildcard config/*.service)
+
 install: all
-	install -D -m 0755 $(BUILD)/adit $(DESTDIR)$(PREFIX)/sbin/adit
-	install -D -m 0755 scripts/adit-pki $(DESTDIR)$(PREFIX)/sbin/adit-pki
-	install -D -m 0644 -t $(DESTDIR)$(PREFIX)/share/doc/adit README.md $(wildcard config/*.conf docs/*.md docs/*.json)
-	install -D -m 0644 -t $(DESTDIR)$(PREFIX)/share/man/man8 docs/adit.8 docs/adit-pki.8
-	install -D -m 0644 -t $(DESTDIR)$(PREFIX)/lib/systemd/system $(wildcard config/*.service)
+	install -D -m 0755 -t $(DESTDIR)$(BIN) $(BUILD)/adit scripts/adit-pki
+	install -D -m 0644 -t $(DESTDIR)$(DOC) $(DOC_FILES)
+	install -D -m 0644 -t $(DESTDIR)$(MAN)/man8 docs/adit.8 docs/adit-pki.8
+	install -D -m 0644 -t $(DESTDIR)$(UNITS_DIR) $(UNIT_FILES)
+	sed -i 's|^ExecStart=/usr/local/bin/|ExecStart=$(BIN)/|' $(UNIT_FILES:config/%=$(DESTDIR)$(UNITS_DIR)/%)
+
+uninstall:
+	rm -f $(DESTDIR)$(BIN)/adit $(DESTDIR)$(BIN)/adit-pki $(DESTDIR)$(MAN)/man8/adit.8 $(DESTDIR)$(MAN)/man8/adit-pki.8
+	rm -f $(UNIT_FILES:config/%=$(DESTDIR)$(UNITS_DIR)/%)
+	rm -rf $(DESTDIR)$(DOC)
 
 clean:
 	rm -rf build
