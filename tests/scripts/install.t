@@ -19,6 +19,8 @@ started()
 	sed -n 's/^ExecStart=\([^ ]*\) .*/\1/p' "$root$1"/lib/systemd/system/*.service | sort -u
 }
 
+# Seconds, so that a client that was replaced or disconnected stays away for a while.
+check "the client's unit does not undo a disconnect at once" grep -qx 'RestartSec=30' config/adit-client@.service
 for prefix in /usr/local /opt/adit; do
 	check "install to $prefix" make_for $prefix install
 	for program in adit adit-pki; do
