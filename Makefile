@@ -43,7 +43,7 @@ Q := $(if $(V),,@)
 say = $(if $(V),,@printf '  %-5s %s\n' $(1) $(2))
 
 .PHONY: all check unit netns script-tests fuzz fuzz-check lint lint-format lint-arrows lint-shell lint-tidy format install uninstall clean
-all: $(BUILD)/adit
+all: $(BUILD)/adit $(BUILD)/adit.conf.5
 
 $(BUILD)/adit: $(OBJS)
 	$(call say,LINK,$@)
@@ -61,6 +61,17 @@ $(BUILD)/unit/%: tests/unit/%.c $(BUILD)/unit.a
 	$(call say,UNIT,$@)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) -Itests/unit -MMD -MP $(ALL_LDFLAGS) -o $@ $< $(BUILD)/unit.a $(ALL_LIBS) -lcmocka
+
+# The manual of the configuration: each line "KEYS role" becomes what the program itself says about every key.
+KEYS_TO_MAN := sed 's/\\/\\e/g; s/^\([^:]*\): /.It Ic \1\n/'
+
+$(BUILD)/adit.conf.5: docs/adit.conf.5.in $(BUILD)/adit
+	$(call say,MAN,$@)
+	$(Q)for role in server client; do \
+		$(BUILD)/adit check --keys $$role >$@.keys && $(KEYS_TO_MAN) $@.keys >$@.$$role || exit 1; \
+	done
+	$(Q)sed -e '/^KEYS server$$/{r $@.server' -e 'd}' -e '/^KEYS client$$/{r $@.client' -e 'd}' $< >$@
+	$(Q)rm $@.keys $@.server $@.client
 
 unit: $(UNITS)
 	$(Q)CMOCKA_MESSAGE_OUTPUT=TAP $(PROVE) --exec '' $(UNITS)
@@ -94,7 +105,7 @@ netns: $(BUILD)/adit $(BUILD)/netns/udpcount $(BUILD)/netns/monitor_probe $(BUIL
 	$(Q)alone=0; $(if $(SAN),,$(NETNS_RUN) $(NETNS_ALONE) || alone=$$?;) \
 		$(NETNS_RUN) -j $(NETNS_JOBS) $(NETNS_REST) $(if $(SAN),$(filter-out %/stall.t,$(NETNS_ALONE))) && exit $$alone
 
-script-tests: $(BUILD)/netns/udpcount
+script-tests: all $(BUILD)/netns/udpcount
 	$(Q)UDPCOUNT=$(BUILD)/netns/udpcount $(PROVE) tests/lint tests/scripts
 
 # Fuzz targets for what strangers and peers send: rooms of pure bytes only, instrumented, in objects of their own.
@@ -163,12 +174,14 @@ UNIT_FILES := $(wildcard config/*.service)
 install: all
 	install -D -m 0755 -t $(DESTDIR)$(BIN) $(BUILD)/adit scripts/adit-pki
 	install -D -m 0644 -t $(DESTDIR)$(DOC) $(DOC_FILES)
+	install -D -m 0644 -t $(DESTDIR)$(MAN)/man5 $(BUILD)/adit.conf.5
 	install -D -m 0644 -t $(DESTDIR)$(MAN)/man8 docs/adit.8 docs/adit-pki.8
 	install -D -m 0644 -t $(DESTDIR)$(UNITS_DIR) $(UNIT_FILES)
 	sed -i 's|^ExecStart=/usr/local/bin/|ExecStart=$(BIN)/|' $(UNIT_FILES:config/%=$(DESTDIR)$(UNITS_DIR)/%)
 
 uninstall:
-	rm -f $(DESTDIR)$(BIN)/adit $(DESTDIR)$(BIN)/adit-pki $(DESTDIR)$(MAN)/man8/adit.8 $(DESTDIR)$(MAN)/man8/adit-pki.8
+	rm -f $(DESTDIR)$(BIN)/adit $(DESTDIR)$(BIN)/adit-pki
+	rm -f $(DESTDIR)$(MAN)/man5/adit.conf.5 $(DESTDIR)$(MAN)/man8/adit.8 $(DESTDIR)$(MAN)/man8/adit-pki.8
 	rm -f $(UNIT_FILES:config/%=$(DESTDIR)$(UNITS_DIR)/%)
 	rm -rf $(DESTDIR)$(DOC)
 

@@ -26,7 +26,8 @@ for prefix in /usr/local /opt/adit; do
 	for program in adit adit-pki; do
 		check "$program is among an ordinary user's programs" test -x "$root$prefix/bin/$program"
 	done
-	check "there is the manual" test -f "$root$prefix/share/man/man8/adit.8"
+	check "there is the manual" test -f "$root$prefix/share/man/man8/adit.8" -a \
+		-f "$root$prefix/share/man/man5/adit.conf.5"
 	check "and the documents" test -f "$root$prefix/share/doc/adit/running.md" -a \
 		-f "$root$prefix/share/doc/adit/server.conf"
 	is "the units start what was installed" "$(started $prefix)" "$prefix/bin/adit"
