@@ -2,8 +2,12 @@
 /* One request to a running adit, and what it answers. */
 #include "cli/ctl.h"
 
+#include <errno.h>
 #include <getopt.h>
+#include <poll.h>
+#include <signal.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,17 +18,21 @@
 
 #include <jansson.h>
 
+#include "base/buf.h"
 #include "base/err.h"
 #include "cli/print.h"
+#include "io/sock.h"
 
 #define SERVER_SOCKET "/run/adit/server.sock"
 #define CLIENT_SOCKET "/run/adit/client.sock"
+
+enum { READ_LEN = 64 * 1024 };
 
 struct command {
 	const char *name;
 	const char *arguments;
 	int names_min, names_max;
-	bool endless; /* a line an event, until the other end leaves */
+	bool endless; /* a line an event, until one of the ends leaves */
 	void (*print)(FILE *to, const json_t *answer);
 	const char *help;
 };
@@ -90,24 +98,6 @@ static int read_options(const struct command *command, int argc, char **argv, st
 	return -1;
 }
 
-/* Return: -1 with @out, else the exit code. */
-static int find_socket(const char **out)
-{
-	bool server = access(SERVER_SOCKET, F_OK) == 0, client = access(CLIENT_SOCKET, F_OK) == 0;
-
-	if (server && client) {
-		fprintf(stderr, "adit: both a gateway and a client run here: choose by --socket " SERVER_SOCKET
-				" or --socket " CLIENT_SOCKET "\n");
-		return EX_USAGE;
-	}
-	if (!server && !client) {
-		fprintf(stderr, "adit: no adit runs here: there is neither " SERVER_SOCKET " nor " CLIENT_SOCKET "\n");
-		return 1;
-	}
-	*out = server ? SERVER_SOCKET : CLIENT_SOCKET;
-	return -1;
-}
-
 static int connect_to(const char *path)
 {
 	struct sockaddr_un name = { .sun_family = AF_UNIX };
@@ -121,6 +111,35 @@ static int connect_to(const char *path)
 	if (fd >= 0)
 		close(fd);
 	return ERR_SYS;
+}
+
+/* Whether an adit listens there, be it one that does not let us in. What a killed one leaves behind refuses. */
+static bool is_served(const char *path)
+{
+	int fd = connect_to(path);
+
+	if (fd < 0)
+		return fd == ERR_SYS && errno != ENOENT && errno != ENOTDIR && errno != ECONNREFUSED;
+	close(fd);
+	return true;
+}
+
+/* Return: -1 with @out, else the exit code. */
+static int find_socket(const char **out)
+{
+	bool server = is_served(SERVER_SOCKET), client = is_served(CLIENT_SOCKET);
+
+	if (server && client) {
+		fprintf(stderr, "adit: both a gateway and a client run here: choose by --socket " SERVER_SOCKET
+				" or --socket " CLIENT_SOCKET "\n");
+		return EX_USAGE;
+	}
+	if (!server && !client) {
+		fprintf(stderr, "adit: no adit runs here: none listens on " SERVER_SOCKET " or " CLIENT_SOCKET "\n");
+		return 1;
+	}
+	*out = server ? SERVER_SOCKET : CLIENT_SOCKET;
+	return -1;
 }
 
 static char *request_line(const char *command, const char *name)
@@ -158,32 +177,83 @@ static int show(const struct command *command, const struct options *options, co
 	return code;
 }
 
-static int show_answers(const struct command *command, const struct options *options, FILE *from)
+/* Until the other end has something to say. Return: 0, ERR_EOF when nobody reads our output any more, or ERR_SYS. */
+static int wait_beside_output(int fd)
 {
-	char *line = NULL;
-	size_t cap = 0;
-	ssize_t len;
-	int code = EX_OK;
+	struct pollfd ends[] = { { .fd = fd, .events = POLLIN }, { .fd = STDOUT_FILENO } };
 
-	while (code == EX_OK && (len = getline(&line, &cap, from)) > 0) {
-		code = show(command, options, line, (size_t)len);
-		if (!command->endless)
-			goto out;
-		fflush(stdout);
+	while (poll(ends, 2, -1) < 0)
+		if (errno != EINTR)
+			return ERR_SYS;
+	return ends[1].revents & (POLLERR | POLLHUP) ? ERR_EOF : 0;
+}
+
+/* Return: length of the line that @in begins with, 0 when none is whole yet. */
+static size_t line_len(const struct buf *in)
+{
+	const uint8_t *data = buf_data(in), *end = data ? memchr(data, '\n', buf_len(in)) : NULL;
+
+	return end ? (size_t)(end - data) + 1 : 0;
+}
+
+/* Return: 0, or a negative code, ERR_EOF at the end. */
+static int recv_more(int fd, struct buf *in)
+{
+	uint8_t *room;
+	ssize_t n;
+
+	if (buf_reserve(in, READ_LEN, &room) < 0)
+		return ERR_NOMEM;
+	n = sock_recv(fd, room, READ_LEN);
+	if (n < 0)
+		return (int)n;
+	buf_grow(in, (size_t)n);
+	return 0;
+}
+
+static int complain_about_end(int r)
+{
+	fprintf(stderr, "adit: %s\n", r == ERR_EOF ? "the connection has ended" : err_text(r));
+	return 1;
+}
+
+static int show_answer(const struct command *command, const struct options *options, int fd, struct buf *in)
+{
+	int r = 0;
+
+	while (!r && !line_len(in))
+		r = recv_more(fd, in);
+	return r < 0 ? complain_about_end(r) : show(command, options, (const char *)buf_data(in), line_len(in));
+}
+
+/* Line by line until the other end leaves, which is a failure, or nobody reads them any more, which is none. */
+static int follow(const struct command *command, const struct options *options, int fd, struct buf *in)
+{
+	size_t len;
+	int code = EX_OK, r;
+
+	while (code == EX_OK) {
+		while ((len = line_len(in)) == 0) {
+			if ((r = wait_beside_output(fd)) == ERR_EOF)
+				return EX_OK;
+			if (r < 0 || (r = recv_more(fd, in)) < 0)
+				return complain_about_end(r);
+		}
+		code = show(command, options, (const char *)buf_data(in), len);
+		buf_consume(in, len);
+		if (fflush(stdout) == 0)
+			continue;
+		if (errno == EPIPE)
+			clearerr(stdout);
+		return code; /* main reports what stays */
 	}
-	if (code == EX_OK) {
-		fprintf(stderr, "adit: the connection has ended\n");
-		code = 1;
-	}
-out:
-	free(line);
 	return code;
 }
 
 static int talk(const struct command *command, const struct options *options, const char *path)
 {
 	char *line = request_line(command->name, options->name);
-	FILE *from = NULL;
+	struct buf in = BUF_INIT;
 	int fd, code = 1;
 
 	if (!line) {
@@ -191,17 +261,14 @@ static int talk(const struct command *command, const struct options *options, co
 		return EX_USAGE;
 	}
 	fd = connect_to(path);
-	if (fd < 0 || !(from = fdopen(fd, "r"))) {
-		fprintf(stderr, "adit: cannot connect to %s: %s\n", path, err_text(fd < 0 ? fd : ERR_SYS));
-		goto out;
-	}
-	send_line(fd, line);
-	code = show_answers(command, options, from);
-out:
-	if (from)
-		fclose(from);
-	else if (fd >= 0)
+	if (fd < 0) {
+		fprintf(stderr, "adit: cannot connect to %s: %s\n", path, err_text(fd));
+	} else {
+		send_line(fd, line);
+		code = (command->endless ? follow : show_answer)(command, options, fd, &in);
 		close(fd);
+	}
+	buf_fini(&in);
 	free(line);
 	return code;
 }
@@ -224,6 +291,8 @@ int ctl_main(int argc, char **argv)
 
 	if (code >= 0)
 		return code;
+	if (command->endless)
+		signal(SIGPIPE, SIG_IGN); /* a reader that leaves ends it, it does not kill it */
 	path = options.socket;
 	if (!path && (code = find_socket(&path)) >= 0)
 		return code;

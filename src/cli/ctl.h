@@ -8,6 +8,8 @@
  * @argc: words from the command on
  * @argv: them
  *
+ * `events` ends with 0 when nobody reads its output any more.
+ *
  * Return: exit code: 0; 1 when no adit answers or it refuses (said on stderr); EX_USAGE, also when both a gateway and
  * a client run and none was chosen.
  */

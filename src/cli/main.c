@@ -4,6 +4,7 @@
 #include <string.h>
 #include <sysexits.h>
 
+#include "base/err.h"
 #include "cli/check.h"
 #include "cli/ctl.h"
 #include "cli/run.h"
@@ -84,6 +85,15 @@ static int version(int argc, char **argv)
 	return EX_OK;
 }
 
+/* A command whose words could not be written has failed, whatever it did. */
+static int finish(int code)
+{
+	if (fflush(stdout) == 0 && !ferror(stdout))
+		return code;
+	fprintf(stderr, "adit: cannot write: %s\n", err_text(ERR_SYS));
+	return code ? code : 1;
+}
+
 int main(int argc, char **argv)
 {
 	const struct command *command = argc > 1 ? find_command(argv[1]) : NULL;
@@ -94,5 +104,5 @@ int main(int argc, char **argv)
 	}
 	if (!command)
 		return usage(stderr, EX_USAGE);
-	return command->run(argc - 1, argv + 1);
+	return finish(command->run(argc - 1, argv + 1));
 }

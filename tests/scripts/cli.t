@@ -33,13 +33,14 @@ complains()
 	grep -qF -- "$1" "$work/err" && [[ ! -s $work/out ]]
 }
 
-# engine_answers LINE...: to the next call; its request is kept
+# engine_answers LINE...: to the next call; its request is kept. With $stays it leaves after the caller, else before.
+stays=
 engine_answers()
 {
 	rm -f "$sock"
 	printf '%s\n' "$@" >"$work/answer"
 	perl -MIO::Socket::UNIX -e '
-		my ($sock, $answer, $request) = @ARGV;
+		my ($sock, $answer, $request, $stays) = @ARGV;
 		my $listener = IO::Socket::UNIX->new(Local => "$sock.new", Listen => 1) or die;
 		rename "$sock.new", $sock;
 		my $caller = $listener->accept;
@@ -48,7 +49,9 @@ engine_answers()
 		close $to;
 		open my $from, "<", $answer or die;
 		print $caller $_ while <$from>;
-	' "$sock" "$work/answer" "$work/request" &
+		$caller->flush;
+		1 while $stays && <$caller>;
+	' "$sock" "$work/answer" "$work/request" "$stays" &
 	engine=$!
 	until [[ -S $sock ]]; do
 		kill -0 "$engine" || return 1
@@ -72,6 +75,28 @@ asked_and_answered()
 	result=$?
 	engine_ended
 	return "$result"
+}
+
+# exits_full CODE WORDS...: like exits, with an output that takes nothing
+exits_full()
+{
+	local wanted=$1 code
+	shift
+	timeout 10 "$adit" "$@" >/dev/full 2>"$work/err"
+	code=$?
+	: >"$work/out"
+	cat "$work/err"
+	[[ $code == "$wanted" ]]
+}
+
+# follows_until PATTERN: events go to a reader that leaves after that; true when adit then ends well
+follows_until()
+{
+	local codes
+	timeout 10 "$adit" events --json --socket "$sock" | grep -m 1 -- "$1"
+	codes=${PIPESTATUS[*]}
+	echo "exit codes $codes"
+	[[ $codes == "0 0" ]]
 }
 
 check "no command is bad usage" exits 64
@@ -146,5 +171,75 @@ check "events end badly when adit leaves" exits 1 events --json --socket "$sock"
 engine_ended
 is "after a line for each" "$(cat "$work/out")" '{"event":"session","time":"t","name":"berlin"}
 {"event":"ready","time":"t"}'
+
+stays=1
+engine_answers '{"event":"ready","time":"t"}'
+check "events end when nobody reads them any more" follows_until ready
+engine_ended
+engine_answers '{"event":"ready","time":"t"}'
+check "events fail when they cannot be written" exits_full 1 events --socket "$sock"
+check "and that is said" complains "cannot write: No space left on device"
+engine_ended
+stays=
+
+for command in status sessions "disconnect berlin" rekey; do
+	engine_answers '{"sessions":1}'
+	# shellcheck disable=SC2086 # words
+	check "$command fails when its answer cannot be written" exits_full 1 $command --socket "$sock"
+	check "and that is said" complains "cannot write: No space left on device"
+	engine_ended
+done
+for command in version help "status --help" "check --keys server" "check $work/client.conf"; do
+	# shellcheck disable=SC2086 # words
+	check "$command fails when it cannot be written" exits_full 1 $command
+	check "and that is said" complains "cannot write: No space left on device"
+done
+
+# Listens at its usual place, and leaves the socket there; with "serve" it answers before.
+cat >"$work/play" <<'END'
+use IO::Socket::UNIX;
+my ($what, $path) = @ARGV;
+my $listener = IO::Socket::UNIX->new(Local => "$path.new", Listen => 4) or die;
+rename "$path.new", $path;
+while ($what eq 'serve' and my $caller = $listener->accept) {
+	print $caller "[]\n" if defined <$caller>;
+}
+END
+
+# In a mount namespace with a /run of its own: what stands at the usual places, then the command.
+cat >"$work/in_own_run" <<'END'
+work=$1 adit=$2 gateway=$3 client=$4
+trap 'kill $(jobs -p) 2>/dev/null' EXIT
+mount -t tmpfs run /run && mkdir /run/adit || exit
+for role in server client; do
+	[[ $role = server ]] && what=$gateway || what=$client
+	[[ $what != none ]] || continue
+	perl "$work/play" "$what" /run/adit/$role.sock &
+	until [[ -S /run/adit/$role.sock ]]; do sleep 0.01; done
+	[[ $what = serve ]] || wait $!
+done
+"$adit" sessions --json
+END
+
+# finds CODE GATEWAY CLIENT: none, stale or serve
+finds()
+{
+	local code
+	unshare --map-root-user --mount bash "$work/in_own_run" "$work" "$adit" "$2" "$3" >"$work/out" 2>"$work/err"
+	code=$?
+	cat "$work/out" "$work/err"
+	[[ $code == "$1" ]]
+}
+
+if unshare --map-root-user --mount mount -t tmpfs run /run 2>/dev/null; then
+	check "without a socket none runs" finds 1 none none
+	check "and that is said" complains "no adit runs here"
+	check "nor with one that was left behind" finds 1 stale none
+	check "and that is said" complains "no adit runs here"
+	check "a client beside what a gateway left behind is found" finds 0 stale serve
+	check "a gateway beside what a client left behind is found" finds 0 serve stale
+	check "between two that run one must choose" finds 64 serve serve
+	check "and that is said" complains "both a gateway and a client run here"
+fi
 
 done_testing
