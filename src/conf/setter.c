@@ -25,7 +25,7 @@ static char *place_field(const struct place *p)
 /* Never more than the first line: what follows may be a key that went astray. */
 static void value_text(const struct source *source, const config_setting_t *setting, char out[FOUND_LEN])
 {
-	const char *text = config_setting_get_string(setting), *cut = source_number(source, setting);
+	const char *text = source_string(source, setting), *cut = source_number(source, setting);
 	size_t len = text ? strcspn(text, "\n") : 0;
 
 	if (len > SHOWN_TEXT_LEN)

@@ -15,26 +15,42 @@
 #include "conf/file.h"
 
 enum { INCLUDE_DEPTH_MAX = 10 }; /* libconfig's own limit */
-enum { WORD_LEN = 64 };
+enum { WORD_LEN = 64, PLACE_LEN = 256, NEST_MAX = 16 };
 
+#define PRIVATE_KEY "PRIVATE KEY-----"
+#define MASK        'x'
+
+/* Places are names and list indexes from the root on: ".clients.[2].sessions". */
 struct source_number {
-	char *file; /* as @include names it, "": the main file */
-	unsigned line;
-	char name[WORD_LEN]; /* of the setting */
+	char place[PLACE_LEN];
 	char text[WORD_LEN];
+};
+
+struct source_secret {
+	char place[PLACE_LEN];
+	char *value; /* the string without quotes and escapes */
+};
+
+/* The groups and lists around what is looked at, over all files; the innermost is levels[depth]. */
+struct nest {
+	struct {
+		bool list;
+		unsigned index;      /* in a list */
+		char name[WORD_LEN]; /* in a group: the latest setting */
+	} levels[NEST_MAX];
+	unsigned depth;
 };
 
 struct scan {
 	struct source *source;
+	struct nest *nest;
 	const char *file; /* as @include names it, "": the main file */
-	const char *at;
+	char *at;
 	unsigned line;
-	unsigned depth;
-	char name[WORD_LEN]; /* of the latest setting */
-	unsigned name_line;
+	unsigned depth; /* of includes */
 };
 
-static void scan_text(struct source *s, const char *file, const char *text, unsigned depth);
+static void scan_text(struct source *s, struct nest *nest, const char *file, char *text, unsigned depth);
 
 /* The file's name for people: beside the main file when it is included. */
 static const char *shown_path(const struct source *s, const char *file, char out[PATH_MAX])
@@ -70,6 +86,11 @@ static void scan_over(struct scan *scan, size_t n)
 {
 	for (; n && *scan->at; n--)
 		scan->line += *scan->at++ == '\n';
+}
+
+static bool is_comment(const char *at)
+{
+	return *at == '#' || (*at == '/' && (at[1] == '/' || at[1] == '*'));
 }
 
 static void scan_comment(struct scan *scan)
@@ -113,8 +134,60 @@ static size_t scan_word(struct scan *scan, const char *letters, char out[WORD_LE
 
 static void scan_name(struct scan *scan)
 {
-	scan->name_line = scan->line;
-	scan_word(scan, "-_*", scan->name);
+	struct nest *n = scan->nest;
+	char name[WORD_LEN];
+
+	scan_word(scan, "-_*", name);
+	if (n->depth < NEST_MAX && !n->levels[n->depth].list)
+		memcpy(n->levels[n->depth].name, name, WORD_LEN);
+}
+
+/* One of { ( [ , ] ) } and what else stands between values. */
+static void scan_mark(struct scan *scan)
+{
+	struct nest *n = scan->nest;
+
+	if (strchr("{([", *scan->at) && ++n->depth < NEST_MAX) {
+		memset(&n->levels[n->depth], 0, sizeof(n->levels[0]));
+		n->levels[n->depth].list = *scan->at != '{';
+	} else if (strchr("})]", *scan->at) && n->depth) {
+		n->depth--;
+	} else if (*scan->at == ',' && n->depth < NEST_MAX) {
+		n->levels[n->depth].index++;
+	}
+	scan_over(scan, 1);
+}
+
+/* Deeper than any key stands: no place, "". */
+static void scan_place(const struct scan *scan, char out[PLACE_LEN])
+{
+	const struct nest *n = scan->nest;
+	size_t len = 0;
+	unsigned i;
+
+	*out = '\0';
+	for (i = 0; n->depth < NEST_MAX && i <= n->depth && len < PLACE_LEN; i++)
+		if (n->levels[i].list)
+			len += (size_t)snprintf(out + len, PLACE_LEN - len, ".[%u]", n->levels[i].index);
+		else
+			len += (size_t)snprintf(out + len, PLACE_LEN - len, ".%s", n->levels[i].name);
+}
+
+static void place_of(const config_setting_t *setting, char out[PLACE_LEN])
+{
+	const config_setting_t *parent = config_setting_parent(setting);
+	const char *name = config_setting_name(setting);
+	size_t len;
+
+	*out = '\0';
+	if (!parent)
+		return;
+	place_of(parent, out);
+	len = strlen(out);
+	if (name)
+		snprintf(out + len, PLACE_LEN - len, ".%s", name);
+	else
+		snprintf(out + len, PLACE_LEN - len, ".[%d]", config_setting_index(setting));
 }
 
 static bool is_float(const char *number)
@@ -127,7 +200,7 @@ static bool is_float(const char *number)
 static void scan_number(struct scan *scan)
 {
 	struct source *s = scan->source;
-	struct source_number *more, found = { .line = scan->name_line };
+	struct source_number *more, found;
 	long long value;
 
 	if (!scan_word(scan, "+-.", found.text) || is_float(found.text))
@@ -135,17 +208,101 @@ static void scan_number(struct scan *scan)
 	value = strtoll(found.text, NULL, (found.text[0] == '0' && (found.text[1] | 0x20) == 'x') ? 16 : 10);
 	if (value >= INT32_MIN && value <= INT32_MAX)
 		return;
-	memcpy(found.name, scan->name, WORD_LEN);
-	found.file = strdup(scan->file);
+	scan_place(scan, found.place);
 	more = reallocarray(s->numbers, s->numbers_len + 1, sizeof(*more));
-	if (more)
-		s->numbers = more;
-	if (!more || !found.file) {
-		free(found.file);
+	if (!more) {
 		report_at(s, scan->file, scan->line, "%s", err_text(ERR_NOMEM));
 		return;
 	}
+	s->numbers = more;
 	s->numbers[s->numbers_len++] = found;
+}
+
+/* As libconfig does, for what PEM text may need. Return: one past what was written. */
+static char *decode_string(const char *at, const char *end, char *out)
+{
+	static const char escapes[] = "nrtf\"\\", meant[] = "\n\r\t\f\"\\";
+	const char *escape;
+
+	for (; at < end; at++) {
+		escape = *at == '\\' ? memchr(escapes, at[1], sizeof(escapes) - 1) : NULL;
+		*out++ = escape ? meant[escape - escapes] : *at;
+		at += escape != NULL;
+	}
+	return out;
+}
+
+static void scan_blank(struct scan *scan)
+{
+	for (;;) {
+		scan_over(scan, strspn(scan->at, " \t\r\n\f"));
+		if (!is_comment(scan->at))
+			return;
+		scan_comment(scan);
+	}
+}
+
+/* What the strings from @from to @end, without errors, are together. */
+static char *decode_strings(struct scan from, const char *end)
+{
+	char *value = malloc((size_t)(end - from.at) + 1), *out = value;
+	const char *begin;
+
+	if (!value)
+		return NULL;
+	while (from.at < end) {
+		begin = from.at + 1;
+		scan_string(&from);
+		out = decode_string(begin, from.at - 1, out);
+		scan_blank(&from);
+	}
+	*out = '\0';
+	return value;
+}
+
+/* Keeps the value and leaves libconfig a string of as many bytes and lines. It reads included files by itself. */
+static void hide_strings(struct scan from, char *end)
+{
+	struct source *s = from.source;
+	struct source_secret *more, found;
+	char *at;
+
+	scan_place(&from, found.place);
+	if (*from.file) {
+		report_at(s, from.file, from.line,
+			  "%s: found a private key in an included file, allowed in the main file or a PEM file",
+			  *found.place ? found.place + 1 : "");
+		return;
+	}
+	found.value = decode_strings(from, end);
+	more = reallocarray(s->secrets, s->secrets_len + 1, sizeof(*more));
+	if (more)
+		s->secrets = more;
+	if (!more || !found.value) {
+		file_wipe(found.value);
+		report_at(s, from.file, from.line, "%s", err_text(ERR_NOMEM));
+		return;
+	}
+	s->secrets[s->secrets_len++] = found;
+	for (at = from.at + 1; at < end - 1; at++)
+		if (*at != '\n')
+			*at = MASK;
+}
+
+/* Strings with nothing between them are one. */
+static void scan_strings(struct scan *scan)
+{
+	const struct scan from = *scan;
+	char *end;
+
+	do {
+		if (!scan_string(scan))
+			return;
+		end = scan->at;
+		scan_blank(scan);
+	} while (*scan->at == '"');
+	if (memmem(from.at, (size_t)(end - from.at), PRIVATE_KEY, strlen(PRIVATE_KEY)))
+		hide_strings(from, end);
 }
 
 static void include(struct scan *scan, const char *name, unsigned line)
@@ -167,7 +324,7 @@ static void include(struct scan *scan, const char *name, unsigned line)
 		report_at(s, scan->file, line, "@include: cannot read %s: %s", path, file_why(r));
 		return;
 	}
-	scan_text(s, name, text, scan->depth + 1);
+	scan_text(s, scan->nest, name, text, scan->depth + 1);
 	file_wipe(text);
 }
 
@@ -190,16 +347,16 @@ static void scan_include(struct scan *scan)
 	free(name);
 }
 
-/* Enough of libconfig's grammar to tell numbers and includes from what stands in strings and comments. */
-static void scan_text(struct source *s, const char *file, const char *text, unsigned depth)
+/* Enough of libconfig's grammar to tell numbers, keys and includes, and where they stand. */
+static void scan_text(struct source *s, struct nest *nest, const char *file, char *text, unsigned depth)
 {
-	struct scan scan = { .source = s, .file = file, .at = text, .line = 1, .depth = depth };
+	struct scan scan = { .source = s, .nest = nest, .file = file, .at = text, .line = 1, .depth = depth };
 
 	while (*scan.at) {
-		if (*scan.at == '#' || (*scan.at == '/' && (scan.at[1] == '/' || scan.at[1] == '*')))
+		if (is_comment(scan.at))
 			scan_comment(&scan);
 		else if (*scan.at == '"')
-			scan_string(&scan);
+			scan_strings(&scan);
 		else if (!strncmp(scan.at, "@include", strlen("@include")))
 			scan_include(&scan);
 		else if (isalpha((unsigned char)*scan.at) || *scan.at == '*')
@@ -207,7 +364,7 @@ static void scan_text(struct source *s, const char *file, const char *text, unsi
 		else if (isdigit((unsigned char)*scan.at) || *scan.at == '-' || *scan.at == '+')
 			scan_number(&scan);
 		else
-			scan_over(&scan, 1);
+			scan_mark(&scan);
 	}
 }
 
@@ -227,22 +384,9 @@ static char *directory_of(const char *path)
 	return strdup(real);
 }
 
-static void wipe_strings(const config_setting_t *setting)
-{
-	const char *text = config_setting_get_string(setting);
-	int i;
-
-	/* libconfig lends its strings as const; they are its own memory, freed right after this. */
-	if (text)
-		explicit_bzero((char *)(uintptr_t)text, strlen(text));
-	if (!config_setting_is_aggregate(setting))
-		return;
-	for (i = 0; i < config_setting_length(setting); i++)
-		wipe_strings(config_setting_get_elem(setting, (unsigned)i));
-}
-
 int source_open(struct source *s, const char *path)
 {
+	struct nest nest = { 0 };
 	int r;
 
 	*s = (struct source){ .path = path };
@@ -251,7 +395,7 @@ int source_open(struct source *s, const char *path)
 		fprintf(stderr, "%s: cannot read: %s\n", path, file_why(r < 0 ? r : ERR_SYS));
 		return ERR_CONFIG;
 	}
-	scan_text(s, "", s->text, 0);
+	scan_text(s, &nest, "", s->text, 0);
 	if (s->errors)
 		return ERR_CONFIG;
 	config_set_include_dir(&s->config, s->dir);
@@ -277,14 +421,31 @@ void source_report(struct source *s, const config_setting_t *setting, const char
 
 const char *source_number(const struct source *s, const config_setting_t *setting)
 {
-	const char *name = config_setting_name(setting), *file = config_setting_source_file(setting);
-	unsigned line = config_setting_source_line(setting);
 	const struct source_number *n;
+	char place[PLACE_LEN];
 
+	if (!s->numbers_len)
+		return NULL;
+	place_of(setting, place);
 	for (n = s->numbers; n < s->numbers + s->numbers_len; n++)
-		if (name && n->line == line && !strcmp(n->name, name) && !strcmp(n->file, file ? file : ""))
+		if (!strcmp(n->place, place))
 			return n->text;
 	return NULL;
+}
+
+const char *source_string(const struct source *s, const config_setting_t *setting)
+{
+	const char *text = config_setting_get_string(setting);
+	const struct source_secret *secret;
+	char place[PLACE_LEN];
+
+	if (!s->secrets_len || !text || *text != MASK)
+		return text;
+	place_of(setting, place);
+	for (secret = s->secrets; secret < s->secrets + s->secrets_len; secret++)
+		if (!strcmp(secret->place, place))
+			return secret->value;
+	return text;
 }
 
 const char *source_file(const struct source *s, const config_setting_t *setting, char out[PATH_MAX])
@@ -310,10 +471,10 @@ void source_fini(struct source *s)
 {
 	size_t i;
 
-	wipe_strings(config_root_setting(&s->config));
 	config_destroy(&s->config);
-	for (i = 0; i < s->numbers_len; i++)
-		free(s->numbers[i].file);
+	for (i = 0; i < s->secrets_len; i++)
+		file_wipe(s->secrets[i].value);
+	free(s->secrets);
 	free(s->numbers);
 	free(s->dir);
 	file_wipe(s->text);

@@ -46,7 +46,7 @@ static void set_list(struct source *source, const struct schema_key *key, const 
 	}
 	for (i = 0; i < n; i++) {
 		const config_setting_t *one = config_setting_get_elem(setting, (unsigned)i);
-		struct place p = { source, &item, one, items + i * size, config_setting_get_string(one) };
+		struct place p = { source, &item, one, items + i * size, source_string(source, one) };
 
 		setter_run(&p);
 	}
@@ -88,7 +88,7 @@ static void clear_list(const struct schema_key *key, void *base)
 
 void value_set(struct source *source, const struct schema_key *key, const config_setting_t *setting, void *base)
 {
-	struct place p = { source, key, setting, base, config_setting_get_string(setting) };
+	struct place p = { source, key, setting, base, source_string(source, setting) };
 
 	if (!key->list)
 		setter_run(&p);

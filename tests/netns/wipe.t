@@ -1,7 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 # The memory of all processes after several rekeys: the keys of the present generation are in the engines, those of
-# older generations nowhere, and none at all are in the monitors, nor in the gateway when the client has left.
+# older generations nowhere, and none at all are in the monitors, nor in the gateway when the client has left. The private
+# key that the client's profile holds itself is in neither of its processes as the text it was.
 #
 #	(alice) to-gw 192.0.2.2 ------------- 192.0.2.1 to-alice (gw)
 #	adit0 10.20.0.7 ............ tunnel ........... 10.20.0.1 adit0
@@ -20,7 +21,8 @@ rekeys=6
 begin()
 {
 	server_config gw vpn.test 'clients=( { name = "alice"; ipv4 = "10.20.0.7"; } )'
-	client_config alice alice 192.0.2.1:443 'trust.name="vpn.test"'
+	client_config alice alice 192.0.2.1:443 'trust.name="vpn.test"' "identity.key=\"$key\""
+	chmod 0600 "$WORK/alice.conf"
 	start_end gw server "$1"
 	wait_event gw 10 event=ready >/dev/null || diag "the gateway is not ready"
 	start_end alice client "$1"
@@ -79,6 +81,18 @@ make_ns gw alice
 link_ns gw 192.0.2.1/24 alice 192.0.2.2/24
 make_pki vpn.test alice
 
+# Its text as "secrets" of 48 bytes. The first 48 letters are the same in every key of this kind.
+key=$(cat "$PKI/private/alice.key")
+grep -v -- ----- <<<"$key" | tr -d '\n' | tail -c +49 | head -c 96 | od -An -v -tx1 -w48 | tr -d ' ' |
+	sed 's/^/KEY_TEXT 00 /' >"$WORK/key.keys"
+
+# key_is_in PID: the key's text, or a part of it
+key_is_in()
+{
+	"$MEMSCAN" "$WORK/key.keys" "$1" | sort | uniq -c | grep .
+}
+check "who has the key's text is found out" key_is_in $$
+
 for logger in gw alice; do
 	begin $logger
 	for ((generation = 2; generation <= rekeys + 1; generation++)); do
@@ -95,6 +109,10 @@ for logger in gw alice; do
 			holds_none_before $((rekeys + 1)) "$(engine_of $label)"
 		check "$logger logs: nothing is in the monitor of $label" \
 			holds_none_before $((rekeys + 2)) "${pid_of[$label]}"
+	done
+	for pid in "${pid_of[alice]}" "$(engine_of alice)"; do
+		check "$logger logs: the text of its private key is not in alice's $(<"/proc/$pid/comm") $pid" \
+			fails key_is_in "$pid"
 	done
 	stop alice
 	try 5 holds_none_before $((rekeys + 2)) "$(engine_of gw)"

@@ -261,6 +261,10 @@ static void numbers_that_do_not_fit_in_32_bits_are_refused_as_written(void **sta
 		{ "/* \" 4294968196\n */ rekey = {\n seconds # \"\n = \n 4294968196; };",
 		  "7: rekey.seconds: found integer 4294968196, allowed" },
 		{ "// 4294968196 \"\nuser = \"a4294968196\"; workers = 4; # 4294968196", NULL },
+		{ "rekey = { seconds = 5000000000; }; dpd = { seconds = 5; };",
+		  "5: rekey.seconds: found integer 5000000000, allowed" },
+		{ "clients = ( { name = \"a\"; sessions = 3; }, { name = \"b\"; sessions = 4294967299; } );",
+		  "5: clients.sessions: found integer 4294967299, allowed" },
 		{ "user = \"\\\"4294968196\n\"; ", "5: user: found string \"\"4294968196...\", allowed" },
 	};
 
@@ -728,6 +732,42 @@ static void profile_with_everything_inline_is_one_private_file(void **state)
 	conf_free(c);
 }
 
+static void inline_key_may_be_written_as_strings_are(void **state)
+{
+	static const char *const forms[] = {
+		"-----BEGIN PRIVATE KEY-----\\nAA==\\n-----END PRIVATE KEY-----\\n",
+		"-----BEGIN PRIVATE KEY-----\\n\" # \"\n/* \" */ \"AA==\n\"\n\"-----END PRIVATE KEY-----\n",
+	};
+	char text[2048];
+	struct conf *c;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof(forms) / sizeof(forms[0]); i++) {
+		snprintf(text, sizeof(text),
+			 "server = \"a\";\n%s\nidentity = { certificate = \"a.crt\"; key = \"%s\"; };", TESTCONF_TRUST,
+			 forms[i]);
+		assert_int_equal(testconf_load_text(text, &c), 0);
+		assert_string_equal(c->identity.key, TESTCONF_KEY);
+		conf_free(c);
+	}
+	/* What stands behind it keeps its line. */
+	snprintf(text, sizeof(text), "identity = { certificate = \"a.crt\"; key = \"%s\"; };", TESTCONF_KEY);
+	testconf_bad(server_with_identity(text), "workers = -1;", "8: workers: found integer -1");
+}
+
+static void included_file_must_not_hold_a_private_key(void **state)
+{
+	struct conf *c;
+
+	(void)state;
+	testconf_write("sub/in.conf", "identity = {\ncertificate = \"../a.crt\";\n key = \"" TESTCONF_KEY "\"; };\n",
+		       0600);
+	assert_int_equal(testconf_load(server_with_identity(""), "@include \"sub/in.conf\"", &c), ERR_CONFIG);
+	assert_non_null(strstr(testconf_said, "/sub/in.conf:3: identity.key: found a private key in an included file, "
+					      "allowed in the main file or a PEM file\n"));
+}
+
 static void no_message_shows_a_key(void **state)
 {
 	struct conf *c;
@@ -839,6 +879,8 @@ int main(void)
 		cmocka_unit_test(revocation_list_keeps_its_path),
 		cmocka_unit_test(key_file_of_others_is_refused),
 		cmocka_unit_test(profile_with_everything_inline_is_one_private_file),
+		cmocka_unit_test(inline_key_may_be_written_as_strings_are),
+		cmocka_unit_test(included_file_must_not_hold_a_private_key),
 		cmocka_unit_test(no_message_shows_a_key),
 		cmocka_unit_test(included_files_name_paths_beside_themselves),
 		cmocka_unit_test(faults_in_included_files_name_these),
