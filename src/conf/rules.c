@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What must hold between several settings. */
+/* What must hold between several settings, and on this host. */
 #include "conf/rules.h"
 
+#include <grp.h>
 #include <string.h>
 
 #include "conf/conf.h"
@@ -203,8 +204,17 @@ static void check_clients(struct source *source, const struct conf *c)
 	}
 }
 
+static void check_control_group(struct source *source, const struct conf *c)
+{
+	if (*c->control_group && !getgrnam(c->control_group))
+		source_report(source, config_lookup(&source->config, "control_group"), "control_group",
+			      "found string \"%s\", allowed the name of a group that exists, or \"\"",
+			      c->control_group);
+}
+
 void rules_check(struct source *source, const struct conf *c)
 {
+	check_control_group(source, c);
 	if (c->role == CONF_CLIENT)
 		return;
 	check_pools(source, c);

@@ -146,8 +146,10 @@ static const struct schema_key keys[] = {
 	{ "script", SCHEMA_PROGRAM, SCHEMA_CLIENT, .empty_ok = true, .fallback = "", AT(script),
 	  .help = "a vpnc-script that sets addresses, routes and DNS instead of adit" },
 
-	{ "workers", SCHEMA_INT, SCHEMA_BOTH, RANGE(0, WORKERS_MAX), .fallback = "0", AT(workers),
+	{ "workers", SCHEMA_INT, SCHEMA_SERVER, RANGE(0, WORKERS_MAX), .fallback = "0", AT(workers),
 	  .help = "threads that carry packets; 0: chosen for the machine" },
+	{ "workers", SCHEMA_INT, SCHEMA_CLIENT, RANGE(0, WORKERS_MAX), .fallback = "0", AT(workers),
+	  .later = { "the fast data path", { "0", "1" } }, .help = "threads that carry packets; 0: chosen for the machine" },
 	{ "aead", SCHEMA_STRING, SCHEMA_BOTH, .words = { "auto", "ipsec-mb", "evp" }, .fallback = "auto", AT(aead),
 	  .later = { "the record layer", { "auto" } }, .help = "what protects records" },
 	{ "offload", SCHEMA_GROUP, SCHEMA_BOTH, .help = "work left to the kernel" },

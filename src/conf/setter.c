@@ -83,12 +83,18 @@ static void set_bool(const struct place *p)
 	memcpy(place_field(p), &value, sizeof(value));
 }
 
-static void set_int(const struct place *p)
+static bool in_range(const struct place *p)
 {
 	long long wide = config_setting_get_int64(p->setting);
-	int value = (int)wide;
 
-	if (source_number(p->source, p->setting) || wide < p->key->min || wide > p->key->max)
+	return !source_number(p->source, p->setting) && wide >= p->key->min && wide <= p->key->max;
+}
+
+static void set_int(const struct place *p)
+{
+	int value = config_setting_get_int(p->setting);
+
+	if (!in_range(p))
 		setter_refuse(p);
 	else
 		memcpy(place_field(p), &value, sizeof(value));
@@ -295,22 +301,29 @@ static bool type_fits(const struct schema_key *key, const config_setting_t *sett
 }
 
 /* Accepted: the values of a key of a later version that already mean something. */
-static bool accepted_now(const struct schema_key *key, const config_setting_t *setting)
+static bool accepted_now(const struct place *p)
 {
-	const char *text = config_setting_get_string(setting);
+	const struct schema_key *key = p->key;
+	char value[FOUND_LEN];
+	const char *text = p->text;
 	size_t i;
 
-	if (key->type == SCHEMA_BOOL)
-		text = config_setting_get_bool(setting) ? "true" : "false";
+	if (!text) {
+		value_text(p->source, p->setting, value);
+		text = value;
+	}
 	for (i = 0; i < sizeof(key->later.accepted) / sizeof(key->later.accepted[0]); i++)
 		if (key->later.accepted[i] && !strcmp(key->later.accepted[i], text))
 			return true;
 	return false;
 }
 
-static bool known_value(const struct schema_key *key, const config_setting_t *setting)
+/* What no version takes is refused by the rules of its type. */
+static bool known_value(const struct place *p)
 {
-	return !key->words[0] || schema_word(key, config_setting_get_string(setting)) >= 0;
+	if (p->key->type == SCHEMA_INT)
+		return in_range(p);
+	return !p->key->words[0] || schema_word(p->key, p->text) >= 0;
 }
 
 static void refuse_later(const struct place *p)
@@ -349,7 +362,7 @@ void setter_run(const struct place *p)
 		setter_refuse(p);
 		return;
 	}
-	if (p->key->later.needs && known_value(p->key, p->setting) && !accepted_now(p->key, p->setting)) {
+	if (p->key->later.needs && known_value(p) && !accepted_now(p)) {
 		refuse_later(p);
 		return;
 	}

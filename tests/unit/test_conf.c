@@ -304,6 +304,10 @@ static void keys_of_a_later_version_are_refused_when_they_ask_for_it(void **stat
 	static const struct row client_rows[] = {
 		{ "transport = \"auto\";", NULL },
 		{ "transport = \"tls\";", NULL },
+		{ "workers = 0;", NULL },
+		{ "workers = 1;", NULL },
+		{ "workers = 2;", "5: workers: 2 needs the fast data path of a later version; leave it out\n" },
+		{ "workers = 65;", "5: workers: found integer 65, allowed an integer 0..64\n" },
 		{ "transport = \"dtls\";", "5: transport: \"dtls\" needs the datagram channel of a later version" },
 	};
 
@@ -617,6 +621,8 @@ static void accounts_are_checked(void **state)
 		{ "control_group = \"\";", NULL },
 		{ "user = \"\";", "5: user: found string \"\", allowed the name of a user\n" },
 		{ "user = \"-r\";", "5: user: found string \"-r\"" },
+		{ "control_group = \"no_such_group\";", "5: control_group: found string \"no_such_group\", allowed the "
+							"name of a group that exists, or \"\"\n" },
 		{ "control_group = \"a:b\";",
 		  "5: control_group: found string \"a:b\", allowed the name of a group or \"\"\n" },
 	};
