@@ -39,11 +39,11 @@ static int check_tls(const struct conf *c)
 		.peer_name = c->trust.name,
 	};
 	struct tls_context *ctx = NULL;
-	char why[TLS_TEXT_LEN] = "";
-	int r = tls_context_new(&settings, &ctx, why);
+	struct tls_fault fault;
+	int r = tls_context_new(&settings, &ctx, &fault);
 
 	if (r < 0)
-		fprintf(stderr, "%s: %s\n", c->path, why);
+		fprintf(stderr, "%s: %s\n", conf_pem_at(c, (enum conf_pem)fault.pem), fault.why);
 	tls_context_free(ctx);
 	return r;
 }

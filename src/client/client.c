@@ -248,12 +248,12 @@ static int load_tls(struct client *c)
 		.crl_strict = conf->trust.crl_policy == CONF_CRL_STRICT,
 		.peer_name = conf->trust.name,
 	};
-	char why[TLS_TEXT_LEN];
+	struct tls_fault fault;
 	int r;
 
-	r = tls_context_new(&settings, &c->tls, why);
+	r = tls_context_new(&settings, &c->tls, &fault);
 	if (r < 0)
-		log_err("%s: identity or trust: %s", conf->path, why);
+		log_err("%s: %s", conf_pem_at(conf, (enum conf_pem)fault.pem), fault.why);
 	conf_wipe_key(c->conf);
 	return r;
 }

@@ -63,10 +63,19 @@ void conf_wipe_key(struct conf *c)
 	c->identity.key = NULL;
 }
 
+const char *conf_pem_at(const struct conf *c, enum conf_pem pem)
+{
+	return pem < CONF_PEMS && c->pem_at[pem] ? c->pem_at[pem] : c->path;
+}
+
 void conf_free(struct conf *c)
 {
+	int i;
+
 	if (!c)
 		return;
+	for (i = 0; i < CONF_PEMS; i++)
+		free(c->pem_at[i]);
 	clear_group(c->role, "", c);
 	free(c->path);
 	free(c);

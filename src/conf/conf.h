@@ -13,6 +13,7 @@ enum conf_role { CONF_SERVER, CONF_CLIENT };
 enum conf_crl_policy { CONF_CRL_WARN, CONF_CRL_STRICT };
 enum conf_identity_from { CONF_IDENTITY_CN, CONF_IDENTITY_SAN_DNS, CONF_IDENTITY_SAN_EMAIL }; /* trust.identity */
 enum conf_stock_rekey { CONF_STOCK_STRICT, CONF_STOCK_SMOOTH };
+enum conf_pem { CONF_PEM_CERTIFICATE, CONF_PEM_KEY, CONF_PEM_CA, CONF_PEM_CRL, CONF_PEMS }; /* as enum tls_pem */
 enum conf_transport { CONF_TRANSPORT_AUTO, CONF_TRANSPORT_DTLS, CONF_TRANSPORT_TLS };
 
 struct conf_strings {
@@ -48,7 +49,8 @@ struct conf {
 	enum conf_role role;
 	char *path; /* the file, for messages */
 
-	/* PEM text, read from the file named or given inline. */
+	/* PEM text, read from the file named or given inline; pem_at: "FILE:LINE: KEY" of each that was given */
+	char *pem_at[CONF_PEMS];
 	struct {
 		char *certificate; /* leaf first, then intermediates */
 		char *key;         /* wiped by conf_free() and conf_wipe_key() */
@@ -131,6 +133,9 @@ int conf_load(const char *path, struct conf **out);
 
 /** conf_wipe_key() - Wipe the private key's text once it has been loaded; identity.key is then NULL */
 void conf_wipe_key(struct conf *c);
+
+/** conf_pem_at() - Where a PEM setting stands, for messages: "FILE:LINE: KEY"; the file alone when it was not given */
+const char *conf_pem_at(const struct conf *c, enum conf_pem pem);
 
 /** conf_free() - Wipe and free; accepts NULL */
 void conf_free(struct conf *c);

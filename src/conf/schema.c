@@ -42,14 +42,14 @@ static const struct schema_key keys[] = {
 
 	{ "identity", SCHEMA_GROUP, SCHEMA_BOTH, .required = true, .help = "who we are" },
 	{ "identity.certificate", SCHEMA_PEM, SCHEMA_BOTH, .required = true, .reloadable = true,
-	  AT(identity.certificate), .help = "our certificate, intermediates behind it" },
-	{ "identity.key", SCHEMA_PEM, SCHEMA_BOTH, .required = true, .reloadable = true, AT(identity.key),
+	  AT(identity.certificate), .pem = CONF_PEM_CERTIFICATE, .help = "our certificate, intermediates behind it" },
+	{ "identity.key", SCHEMA_PEM, SCHEMA_BOTH, .required = true, .reloadable = true, AT(identity.key), .pem = CONF_PEM_KEY,
 	  .help = "its private key; the file that holds it must have mode 0600" },
 
 	{ "trust", SCHEMA_GROUP, SCHEMA_BOTH, .required = true, .help = "whom we believe" },
-	{ "trust.ca", SCHEMA_PEM, SCHEMA_BOTH, .required = true, .reloadable = true, AT(trust.ca),
+	{ "trust.ca", SCHEMA_PEM, SCHEMA_BOTH, .required = true, .reloadable = true, AT(trust.ca), .pem = CONF_PEM_CA,
 	  .help = "certificates of the authorities that vouch for the other end" },
-	{ "trust.crl", SCHEMA_PEM, SCHEMA_BOTH, .reloadable = true, .empty_ok = true, AT(trust.crl), AT2(trust.crl_path),
+	{ "trust.crl", SCHEMA_PEM, SCHEMA_BOTH, .reloadable = true, .empty_ok = true, AT(trust.crl), .pem = CONF_PEM_CRL, AT2(trust.crl_path),
 	  .help = "lists of revoked certificates" },
 	{ "trust.crl_policy", SCHEMA_CHOICE, SCHEMA_BOTH, .reloadable = true, .words = { "warn", "strict" },
 	  .fallback = "warn", AT(trust.crl_policy), .help = "what a lapsed list does besides revoking: warn or refuse" },

@@ -48,6 +48,7 @@ struct schema_key {
 	size_t offset;        /* destination in struct conf, or in the item of the list of groups around it */
 	size_t offset2;       /* second destination, 0: none */
 	size_t item_size;     /* of a list of groups */
+	enum conf_pem pem;    /* of PEM: which one */
 	struct {
 		const char *needs; /* the part of a later version without which other values mean nothing; NULL: none */
 		const char *accepted[2]; /* the values taken until then */

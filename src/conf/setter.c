@@ -197,6 +197,16 @@ static bool mode_fits(const struct place *p, const char *pem, mode_t mode, const
 	return false;
 }
 
+/* Its place is kept: faults in the text are found later. */
+static void set_pem_text(const struct place *p, const char *pem)
+{
+	char where[SOURCE_WHERE_LEN];
+
+	set_text(p, p->key->offset, pem);
+	set_text(p, offsetof(struct conf, pem_at) + p->key->pem * sizeof(char *),
+		 source_where(p->source, p->setting, p->key->name, where));
+}
+
 static void set_pem_inline(const struct place *p)
 {
 	char path[PATH_MAX];
@@ -205,7 +215,7 @@ static void set_pem_inline(const struct place *p)
 	if (stat(source_file(p->source, p->setting, path), &st) < 0)
 		source_report(p->source, p->setting, p->key->name, "%s: %s", path, err_text(ERR_SYS));
 	else if (mode_fits(p, p->text, st.st_mode & 07777, path))
-		set_text(p, p->key->offset, p->text);
+		set_pem_text(p, p->text);
 }
 
 static void set_pem_file(const struct place *p)
@@ -222,7 +232,7 @@ static void set_pem_file(const struct place *p)
 	} else if (!strstr(pem, "-----BEGIN")) {
 		source_report(p->source, p->setting, p->key->name, "found no PEM text in %s, allowed a PEM file", path);
 	} else if (mode_fits(p, pem, mode, path)) {
-		set_text(p, p->key->offset, pem);
+		set_pem_text(p, pem);
 		if (p->key->offset2)
 			set_text(p, p->key->offset2, path);
 	}

@@ -407,6 +407,16 @@ int source_open(struct source *s, const char *path)
 	return 0;
 }
 
+const char *source_where(const struct source *s, const config_setting_t *setting, const char *key,
+			 char out[SOURCE_WHERE_LEN])
+{
+	char path[PATH_MAX];
+
+	snprintf(out, SOURCE_WHERE_LEN, "%s:%u: %s", source_file(s, setting, path), config_setting_source_line(setting),
+		 key);
+	return out;
+}
+
 void source_report(struct source *s, const config_setting_t *setting, const char *key, const char *fmt, ...)
 {
 	unsigned line = config_setting_source_line(setting);

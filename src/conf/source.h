@@ -14,6 +14,8 @@
 #include <limits.h>
 #include <stddef.h>
 
+enum { SOURCE_WHERE_LEN = PATH_MAX + 128 };
+
 struct source_number; /* a number that libconfig would cut */
 struct source_secret; /* a string with a private key */
 
@@ -47,6 +49,10 @@ int source_open(struct source *s, const char *path);
  */
 void source_report(struct source *s, const config_setting_t *setting, const char *key, const char *fmt, ...)
 	__attribute__((format(printf, 4, 5)));
+
+/** source_where() - Write "FILE:LINE: KEY" of a setting to @out. Return: @out */
+const char *source_where(const struct source *s, const config_setting_t *setting, const char *key,
+			 char out[SOURCE_WHERE_LEN]);
 
 /** source_number() - The digits of an integer as written when they do not fit in 32 bits, otherwise NULL */
 const char *source_number(const struct source *s, const config_setting_t *setting);

@@ -38,6 +38,14 @@ struct tls_settings {
 	const char *peer_name; /* client: host name or address the gateway must prove; NULL at a server */
 };
 
+/* Which of the settings a fault lies in. */
+enum tls_pem { TLS_PEM_CERTIFICATE, TLS_PEM_KEY, TLS_PEM_CA, TLS_PEM_CRL, TLS_PEM_NONE };
+
+struct tls_fault {
+	enum tls_pem pem;
+	char why[TLS_TEXT_LEN]; /* one sentence: wrong key for the certificate, no certificate in the PEM, ... */
+};
+
 struct tls_identity_proof {
 	char name[TLS_NAME_LEN];    /* the identity by which sessions, leases and limits are keyed; "" at a client */
 	char root[TLS_ROOT_LEN];    /* which trust root vouches for it */
@@ -67,7 +75,7 @@ enum tls_step { TLS_MORE, TLS_DONE, TLS_FAILED };
  * tls_context_new() - Load certificate, key and trust, fix the policy
  * @settings: borrowed for the call
  * @out:      the context; free with tls_context_free()
- * @why:      filled with one sentence on failure (wrong key for the certificate, no certificate in the PEM, ...)
+ * @fault:    filled on failure
  *
  * TLS 1.3 only; no tickets, no session cache, no 0-RTT; the peer's certificate is required. Groups are offered one by
  * one (X25519MLKEM768, X25519, P-256, P-384), those the library lacks dropped. Warns (once, log_warn) about an issuer
@@ -76,7 +84,7 @@ enum tls_step { TLS_MORE, TLS_DONE, TLS_FAILED };
  *
  * Return: 0, ERR_NOMEM or ERR_CONFIG.
  */
-int tls_context_new(const struct tls_settings *settings, struct tls_context **out, char why[TLS_TEXT_LEN]);
+int tls_context_new(const struct tls_settings *settings, struct tls_context **out, struct tls_fault *fault);
 
 /** tls_context_free() - Accepts NULL; handshakes in flight keep what they need */
 void tls_context_free(struct tls_context *ctx);

@@ -56,19 +56,19 @@ void tls_keylog_to(int fd)
 }
 #endif
 
-static int complain(char why[TLS_TEXT_LEN], const char *text)
+static int complain(struct tls_fault *fault, const char *text)
 {
-	snprintf(why, TLS_TEXT_LEN, "%s", text);
+	snprintf(fault->why, TLS_TEXT_LEN, "%s", text);
 	ERR_clear_error();
 	return ERR_CONFIG;
 }
 
 /* A refusal for which OpenSSL knows the cause, a key that is too small for example. */
-static int complain_openssl(char why[TLS_TEXT_LEN], const char *text)
+static int complain_openssl(struct tls_fault *fault, const char *text)
 {
 	const char *cause = ERR_reason_error_string(ERR_peek_last_error());
 
-	snprintf(why, TLS_TEXT_LEN, "%s: %s", text, cause ? cause : "no reason given");
+	snprintf(fault->why, TLS_TEXT_LEN, "%s: %s", text, cause ? cause : "no reason given");
 	ERR_clear_error();
 	return ERR_CONFIG;
 }
@@ -116,42 +116,44 @@ static void warn_about_own(X509 *cert, enum tls_role role)
 			 role == TLS_SERVER ? "serverAuth" : "clientAuth");
 }
 
-static int use_chain(SSL_CTX *c, STACK_OF(X509) * chain, enum tls_role role, char why[TLS_TEXT_LEN])
+static int use_chain(SSL_CTX *c, STACK_OF(X509) * chain, enum tls_role role, struct tls_fault *fault)
 {
 	if (SSL_CTX_use_certificate(c, sk_X509_value(chain, 0)) != 1)
-		return complain_openssl(why, "the certificate cannot be used");
+		return complain_openssl(fault, "the certificate cannot be used");
 	for (int i = 1; i < sk_X509_num(chain); i++)
 		if (!SSL_CTX_add1_chain_cert(c, sk_X509_value(chain, i)))
-			return complain_openssl(why, "an intermediate certificate cannot be used");
+			return complain_openssl(fault, "an intermediate certificate cannot be used");
 	warn_about_own(sk_X509_value(chain, 0), role);
 	return 0;
 }
 
-static int use_key(SSL_CTX *c, const char *text, X509 *cert, char why[TLS_TEXT_LEN])
+static int use_key(SSL_CTX *c, const char *text, X509 *cert, struct tls_fault *fault)
 {
 	EVP_PKEY *key = pem_key(text);
 	int r = 0;
 
+	fault->pem = TLS_PEM_KEY;
 	if (!key)
-		return complain(why, strstr(text, "ENCRYPTED") ? "the private key has a passphrase"
-							       : "no private key in the PEM text");
+		return complain(fault, strstr(text, "ENCRYPTED") ? "the private key has a passphrase"
+								 : "no private key in the PEM text");
 	if (X509_check_private_key(cert, key) != 1)
-		r = complain(why, "the private key does not match the certificate");
+		r = complain(fault, "the private key does not match the certificate");
 	else if (SSL_CTX_use_PrivateKey(c, key) != 1)
-		r = complain_openssl(why, "the private key cannot be used");
+		r = complain_openssl(fault, "the private key cannot be used");
 	EVP_PKEY_free(key);
 	return r;
 }
 
-static int load_identity(SSL_CTX *c, const struct tls_settings *settings, char why[TLS_TEXT_LEN])
+static int load_identity(SSL_CTX *c, const struct tls_settings *settings, struct tls_fault *fault)
 {
 	STACK_OF(X509) *chain = pem_certificates(settings->certificate);
 	int r;
 
+	fault->pem = TLS_PEM_CERTIFICATE;
 	if (!chain)
-		return complain(why, "no certificate in the PEM text, or a damaged one");
-	if ((r = use_chain(c, chain, settings->role, why)) == 0)
-		r = use_key(c, settings->key, sk_X509_value(chain, 0), why);
+		return complain(fault, "no certificate in the PEM text, or a damaged one");
+	if ((r = use_chain(c, chain, settings->role, fault)) == 0)
+		r = use_key(c, settings->key, sk_X509_value(chain, 0), fault);
 	sk_X509_pop_free(chain, X509_free);
 	return r;
 }
@@ -167,16 +169,17 @@ static void warn_without_crl(const X509 *ca, STACK_OF(X509_CRL) * crls)
 	log_warn("no revocation list of an issuer, all its certificates are accepted issuer=%s", subject);
 }
 
-static int load_crls(X509_STORE *store, const char *text, STACK_OF(X509) * cas, char why[TLS_TEXT_LEN])
+static int load_crls(X509_STORE *store, const char *text, STACK_OF(X509) * cas, struct tls_fault *fault)
 {
 	STACK_OF(X509_CRL) *crls = pem_crls(text);
 	int r = 0;
 
+	fault->pem = TLS_PEM_CRL;
 	if (!crls)
-		return complain(why, "no revocation list in the PEM text, or a damaged one");
+		return complain(fault, "no revocation list in the PEM text, or a damaged one");
 	for (int i = 0; i < sk_X509_CRL_num(crls) && !r; i++)
 		if (!X509_STORE_add_crl(store, sk_X509_CRL_value(crls, i)))
-			r = complain_openssl(why, "a revocation list cannot be used");
+			r = complain_openssl(fault, "a revocation list cannot be used");
 	for (int i = 0; i < sk_X509_num(cas) && !r; i++)
 		warn_without_crl(sk_X509_value(cas, i), crls);
 	X509_STORE_set_flags(store, X509_V_FLAG_CRL_CHECK | X509_V_FLAG_CRL_CHECK_ALL);
@@ -184,34 +187,36 @@ static int load_crls(X509_STORE *store, const char *text, STACK_OF(X509) * cas, 
 	return r;
 }
 
-static int load_trust(SSL_CTX *c, const struct tls_settings *settings, char why[TLS_TEXT_LEN])
+static int load_trust(SSL_CTX *c, const struct tls_settings *settings, struct tls_fault *fault)
 {
 	X509_STORE *store = SSL_CTX_get_cert_store(c);
 	STACK_OF(X509) *cas = pem_certificates(settings->ca);
 	int r = 0;
 
+	fault->pem = TLS_PEM_CA;
 	if (!cas)
-		return complain(why, "no CA certificate in the PEM text, or a damaged one");
+		return complain(fault, "no CA certificate in the PEM text, or a damaged one");
 	for (int i = 0; i < sk_X509_num(cas) && !r; i++) {
 		X509 *ca = sk_X509_value(cas, i);
 
 		if (!X509_STORE_add_cert(store, ca) || (settings->role == TLS_SERVER && !SSL_CTX_add_client_CA(c, ca)))
-			r = complain_openssl(why, "a CA certificate cannot be used");
+			r = complain_openssl(fault, "a CA certificate cannot be used");
 	}
 	if (!r && settings->crl)
-		r = load_crls(store, settings->crl, cas, why);
+		r = load_crls(store, settings->crl, cas, fault);
 	sk_X509_pop_free(cas, X509_free);
 	return r;
 }
 
 /* Never the CN; and a leading dot would match every host below it. */
-static int expect_peer(struct tls_context *ctx, const char *name, char why[TLS_TEXT_LEN])
+static int expect_peer(struct tls_context *ctx, const char *name, struct tls_fault *fault)
 {
 	X509_VERIFY_PARAM *param = SSL_CTX_get0_param(ctx->ssl_ctx);
 	struct addr address;
 
+	fault->pem = TLS_PEM_NONE;
 	if (!name[0] || name[0] == '.')
-		return complain(why, "the gateway's name is empty or begins with a dot");
+		return complain(fault, "the gateway's name is empty or begins with a dot");
 	if (addr_parse(name, &address) == 0)
 		return X509_VERIFY_PARAM_set1_ip_asc(param, name) ? 0 : ERR_NOMEM;
 	X509_VERIFY_PARAM_set_hostflags(param,
@@ -230,13 +235,14 @@ const char *tls_context_group(const char *openssl_name)
 	return "unknown";
 }
 
-int tls_context_new(const struct tls_settings *settings, struct tls_context **out, char why[TLS_TEXT_LEN])
+int tls_context_new(const struct tls_settings *settings, struct tls_context **out, struct tls_fault *fault)
 {
 	struct tls_context *ctx = calloc(1, sizeof(*ctx));
 	int r = ERR_NOMEM;
 
 	assert(settings->role == TLS_SERVER || settings->peer_name);
-	snprintf(why, TLS_TEXT_LEN, "%s", err_text(ERR_NOMEM));
+	fault->pem = TLS_PEM_NONE;
+	snprintf(fault->why, TLS_TEXT_LEN, "%s", err_text(ERR_NOMEM));
 	ERR_clear_error();
 	if (!ctx)
 		goto out;
@@ -244,9 +250,10 @@ int tls_context_new(const struct tls_settings *settings, struct tls_context **ou
 	ctx->ssl_ctx = SSL_CTX_new(settings->role == TLS_SERVER ? TLS_server_method() : TLS_client_method());
 	if (!ctx->ssl_ctx || !set_policy(ctx->ssl_ctx))
 		goto out;
-	if ((r = load_identity(ctx->ssl_ctx, settings, why)) < 0 || (r = load_trust(ctx->ssl_ctx, settings, why)) < 0)
+	if ((r = load_identity(ctx->ssl_ctx, settings, fault)) < 0 ||
+	    (r = load_trust(ctx->ssl_ctx, settings, fault)) < 0)
 		goto out;
-	if (settings->role == TLS_CLIENT && (r = expect_peer(ctx, settings->peer_name, why)) < 0)
+	if (settings->role == TLS_CLIENT && (r = expect_peer(ctx, settings->peer_name, fault)) < 0)
 		goto out;
 	*out = ctx;
 	ctx = NULL;

@@ -236,12 +236,12 @@ static int load_tls(struct server *server, struct conf *conf)
 		.crl_strict = conf->trust.crl_policy == CONF_CRL_STRICT,
 		.identity = (enum tls_identity)conf->trust.identity,
 	};
-	char why[TLS_TEXT_LEN];
+	struct tls_fault fault;
 	int r;
 
-	r = tls_context_new(&settings, &server->tls, why);
+	r = tls_context_new(&settings, &server->tls, &fault);
 	if (r < 0)
-		log_err("%s: identity or trust: %s", conf->path, why);
+		log_err("%s: %s", conf_pem_at(conf, (enum conf_pem)fault.pem), fault.why);
 	conf_wipe_key(conf);
 	return r;
 }

@@ -133,6 +133,27 @@ identity = { certificate = "pki/issued/alice.crt"; key = "pki/private/alice.key"
 trust = { ca = "pki/ca.crt"; };
 END
 check "a good client's file passes the check" exits 0 check "$work/client.conf"
+# faulty_says KEY LINE TEXT SED: the good file, changed, is refused there
+faulty_says()
+{
+	sed "$4" "$work/client.conf" >"$work/faulty.conf"
+	exits 78 check "$work/faulty.conf" && complains "$work/faulty.conf:$2: $1: $3"
+}
+
+check "and that of another" scripts/adit-pki --dir "$work/pki" client bob
+grep -v PRIVATE "$work/pki/private/alice.key" | sed '1i -----BEGIN NOTHING-----' >"$work/no.key"
+sed 3d "$work/pki/ca.crt" >"$work/damaged.crt"
+chmod 0600 "$work/no.key"
+check "another's key is refused where it is named" faulty_says identity.key 2 \
+	"the private key does not match the certificate" 's|private/alice|private/bob|'
+check "so is a file without a key" faulty_says identity.key 2 "no private key in the PEM text" \
+	's|pki/private/alice|no|'
+check "a file without a certificate" faulty_says identity.certificate 2 "no certificate in the PEM text" \
+	's|pki/issued/alice.crt|no.key|'
+check "a damaged authority" faulty_says trust.ca 3 "no CA certificate in the PEM text, or a damaged one" \
+	's|pki/ca|damaged|'
+check "and a list that is none" faulty_says trust.crl 3 "no revocation list in the PEM text" \
+	's|"pki/ca.crt"|"pki/ca.crt"; crl = "damaged.crt"|'
 check "a client's file does not make a server" exits 78 server -c "$work/client.conf"
 check "and that is said" complains "not the configuration of a server"
 

@@ -648,14 +648,15 @@ static void second_connection_is_never_a_resumption(void **state)
 	testtls_raw_fini(&raw);
 }
 
-static void assert_bad_settings(struct tls_settings settings, const char *reason)
+static void assert_bad_settings(struct tls_settings settings, enum tls_pem pem, const char *reason)
 {
 	struct tls_context *ctx = NULL;
-	char why[TLS_TEXT_LEN];
+	struct tls_fault fault;
 
-	assert_int_equal(tls_context_new(&settings, &ctx, why), ERR_CONFIG);
+	assert_int_equal(tls_context_new(&settings, &ctx, &fault), ERR_CONFIG);
 	assert_null(ctx);
-	assert_contains(why, reason);
+	assert_int_equal(fault.pem, pem);
+	assert_contains(fault.why, reason);
 }
 
 static void bad_settings_are_refused_with_a_sentence(void **state)
@@ -664,24 +665,24 @@ static void bad_settings_are_refused_with_a_sentence(void **state)
 
 	(void)state;
 	s.key = alice->key_pem;
-	assert_bad_settings(s, "does not match");
+	assert_bad_settings(s, TLS_PEM_KEY, "does not match");
 	s = good_server();
 	s.key = "no key";
-	assert_bad_settings(s, "no private key");
+	assert_bad_settings(s, TLS_PEM_KEY, "no private key");
 	s = good_server();
 	s.certificate = "";
-	assert_bad_settings(s, "no certificate");
+	assert_bad_settings(s, TLS_PEM_CERTIFICATE, "no certificate");
 	s.certificate = testpki_join(gateway->pem, "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n");
-	assert_bad_settings(s, "damaged");
+	assert_bad_settings(s, TLS_PEM_CERTIFICATE, "damaged");
 	s = good_server();
 	s.ca = gateway->key_pem;
-	assert_bad_settings(s, "no CA certificate");
+	assert_bad_settings(s, TLS_PEM_CA, "no CA certificate");
 	s = good_server();
 	s.crl = "";
-	assert_bad_settings(s, "no revocation list");
+	assert_bad_settings(s, TLS_PEM_CRL, "no revocation list");
 	s = good_client();
 	s.peer_name = ".example";
-	assert_bad_settings(s, "begins with a dot");
+	assert_bad_settings(s, TLS_PEM_NONE, "begins with a dot");
 }
 
 static void key_with_passphrase_is_refused_without_asking(void **state)
@@ -692,7 +693,7 @@ static void key_with_passphrase_is_refused_without_asking(void **state)
 	(void)state;
 	PEM_write_bio_PrivateKey(pem, gateway->key, EVP_aes_128_cbc(), (const unsigned char *)"secret", 6, NULL, NULL);
 	s.key = testpki_text_take(pem);
-	assert_bad_settings(s, "passphrase");
+	assert_bad_settings(s, TLS_PEM_KEY, "passphrase");
 }
 
 static void final_alerts_are_those_about_certificates(void **state)

@@ -51,11 +51,11 @@ static inline struct tls_settings testtls_client_settings(const struct testpki_c
 static inline struct tls *testtls_begin(struct tls_settings settings)
 {
 	struct tls_context *ctx = NULL;
-	char why[TLS_TEXT_LEN];
+	struct tls_fault fault;
 	struct tls *t;
 
-	if (tls_context_new(&settings, &ctx, why) < 0)
-		fprintf(stderr, "tls_context_new: %s\n", why);
+	if (tls_context_new(&settings, &ctx, &fault) < 0)
+		fprintf(stderr, "tls_context_new: %s\n", fault.why);
 	assert(ctx);
 	t = tls_new(ctx);
 	assert(t);
