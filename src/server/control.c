@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The control socket. A caller sends one line, gets its answer and is let go; one who follows events stays. All sockets
- * are non-blocking and what a caller does not read waits in its own queue, so that none can hold the loop up.
+ * are non-blocking and what a caller does not read waits in its own queue, so that none can hold the loop up. Who has
+ * not asked in time goes, and earlier when others need the place.
  */
 #include "server/control.h"
 
@@ -20,6 +21,8 @@
 #include "server/request.h"
 #include "server/rights.h"
 
+enum { REQUEST_MS = 5000, ACCEPT_RETRY_MS = 100 };
+
 struct caller {
 	struct control *control;
 	uv_poll_t poll;
@@ -27,7 +30,8 @@ struct caller {
 	char request[CONTROL_REQUEST_MAX];
 	size_t request_len;
 	struct buf out;
-	size_t backlog_max; /* the answer itself and CONTROL_BACKLOG_MAX of events */
+	size_t backlog_max;   /* the answer itself and CONTROL_BACKLOG_MAX of events */
+	uint64_t deadline_ms; /* for its request, on the loop's clock */
 	bool answered;
 	bool follows;
 	TAILQ_ENTRY(caller) all;
@@ -37,13 +41,17 @@ struct control {
 	const struct control_ops *ops;
 	void *arg;
 	uv_poll_t listener;
+	uv_timer_t requests; /* runs while a caller has not asked */
+	uv_timer_t retry;    /* runs while there is no descriptor for another caller */
+	int handles;         /* open; the structure goes with the last */
 	int fd;
 	struct rights rights;
-	TAILQ_HEAD(, caller) callers;
+	TAILQ_HEAD(, caller) callers; /* the oldest first */
 	size_t callers_len;
 };
 
 static void on_caller(uv_poll_t *handle, int status, int events);
+static void on_listener(uv_poll_t *handle, int status, int events);
 
 static void free_caller(uv_handle_t *handle)
 {
@@ -206,6 +214,28 @@ static void on_caller(uv_poll_t *handle, int status, int events)
 		drop(c);
 }
 
+static struct caller *oldest_silent(struct control *control)
+{
+	struct caller *c;
+
+	TAILQ_FOREACH(c, &control->callers, all)
+		if (!c->answered)
+			return c;
+	return NULL;
+}
+
+static void on_request_deadline(uv_timer_t *timer)
+{
+	struct control *control = timer->data;
+	uint64_t now_ms = uv_now(timer->loop);
+	struct caller *c;
+
+	while ((c = oldest_silent(control)) && c->deadline_ms <= now_ms)
+		drop(c);
+	if (c)
+		uv_timer_start(timer, on_request_deadline, c->deadline_ms - now_ms, 0);
+}
+
 static int admit(struct control *control, int fd)
 {
 	struct caller *c = calloc(1, sizeof(*c));
@@ -218,6 +248,9 @@ static int admit(struct control *control, int fd)
 	}
 	c->control = control;
 	c->fd = fd;
+	c->deadline_ms = uv_now(control->listener.loop) + REQUEST_MS;
+	if (!uv_is_active((uv_handle_t *)&control->requests))
+		uv_timer_start(&control->requests, on_request_deadline, REQUEST_MS, 0);
 	c->poll.data = c;
 	TAILQ_INSERT_TAIL(&control->callers, c, all);
 	control->callers_len++;
@@ -237,9 +270,27 @@ static void refuse(int fd)
 	close(fd);
 }
 
+static void on_retry(uv_timer_t *timer)
+{
+	struct control *control = timer->data;
+
+	uv_poll_start(&control->listener, UV_READABLE, on_listener);
+}
+
+/* Without descriptors the caller stays where it is, and the listener readable: not to turn round it, look later. */
+static void accept_failed(struct control *control, int error)
+{
+	if (error == EAGAIN || error == EINTR || error == ECONNABORTED)
+		return;
+	log_limited(LOG_LEVEL_WARN, "control: cannot accept: %s", strerror(error));
+	uv_poll_stop(&control->listener);
+	uv_timer_start(&control->retry, on_retry, ACCEPT_RETRY_MS, 0);
+}
+
 static void on_listener(uv_poll_t *handle, int status, int events)
 {
 	struct control *control = handle->data;
+	struct caller *silent;
 	int fd;
 
 	(void)events;
@@ -247,10 +298,11 @@ static void on_listener(uv_poll_t *handle, int status, int events)
 		return;
 	fd = accept4(control->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 	if (fd < 0) {
-		if (errno != EAGAIN && errno != EINTR && errno != ECONNABORTED)
-			log_limited(LOG_LEVEL_WARN, "control: cannot accept: %s", err_text(ERR_SYS));
+		accept_failed(control, errno);
 		return;
 	}
+	if (control->callers_len >= CONTROL_CALLERS_MAX && (silent = oldest_silent(control)))
+		drop(silent);
 	if (control->callers_len >= CONTROL_CALLERS_MAX)
 		refuse(fd);
 	else if (admit(control, fd) < 0)
@@ -261,6 +313,8 @@ static void free_control(uv_handle_t *handle)
 {
 	struct control *control = handle->data;
 
+	if (--control->handles > 0)
+		return;
 	close(control->fd);
 	free(control);
 }
@@ -280,7 +334,10 @@ struct control *control_open(uv_loop_t *loop, int fd, const struct control_ops *
 		free(control);
 		return NULL;
 	}
-	control->listener.data = control;
+	uv_timer_init(loop, &control->requests);
+	uv_timer_init(loop, &control->retry);
+	control->handles = 3;
+	control->listener.data = control->requests.data = control->retry.data = control;
 	uv_poll_start(&control->listener, UV_READABLE, on_listener);
 	return control;
 }
@@ -317,4 +374,6 @@ void control_close(struct control *control)
 	while ((c = TAILQ_FIRST(&control->callers)))
 		drop(c);
 	uv_close((uv_handle_t *)&control->listener, free_control);
+	uv_close((uv_handle_t *)&control->requests, free_control);
+	uv_close((uv_handle_t *)&control->retry, free_control);
 }

@@ -31,8 +31,9 @@ struct control_ops {
  * Requests: {"command": "status" | "sessions" | "events" | "disconnect" | "rekey", "name": "..."}. Commands that change
  * state need the caller's credentials (SO_PEERCRED) to be root, this process's user, or a member of the socket's group
  * (server/rights.h). The answer to those two is {"sessions": how many were told}; to a request that is refused or names
- * nobody, {"error": "..."}. Who follows events and lets more than CONTROL_BACKLOG_MAX of them wait is dropped; of more
- * than CONTROL_CALLERS_MAX callers the newest is refused.
+ * nobody, {"error": "..."}. Who follows events and lets more than CONTROL_BACKLOG_MAX of them wait is dropped, and so
+ * is who has not asked within 5 s. Of more than CONTROL_CALLERS_MAX callers the oldest that has not asked goes; if all
+ * have, the newest is refused.
  *
  * Return: the control, or NULL without memory (then @fd stays the caller's).
  */

@@ -8,10 +8,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -386,14 +388,61 @@ static void newest_caller_beyond_the_limit_is_refused(void **state)
 
 	(void)state;
 	for (i = 0; i < CONTROL_CALLERS_MAX; i++)
-		fds[i] = call();
+		fds[i] = follow();
 	one_more = call();
 	assert_error(hear_json(one_more), "too many callers");
 	assert_ended(one_more);
-	say(fds[0], "{\"command\": \"status\"}\n");
-	json_decref(hear_json(fds[0]));
+	assert_event(fds[0], "ready");
 	for (i = 0; i < CONTROL_CALLERS_MAX; i++)
 		close(fds[i]);
+}
+
+static void oldest_caller_that_has_not_asked_gives_way(void **state)
+{
+	int fds[CONTROL_CALLERS_MAX], i;
+
+	(void)state;
+	fds[0] = follow();
+	for (i = 1; i < CONTROL_CALLERS_MAX; i++)
+		fds[i] = call();
+	json_decref(ask("{\"command\": \"status\"}\n"));
+	assert_ended(fds[1]);
+	assert_event(fds[0], "ready");
+	assert_true(is_silent(fds[2]));
+	close(fds[0]);
+	for (i = 2; i < CONTROL_CALLERS_MAX; i++)
+		close(fds[i]);
+}
+
+/* The loop's descriptor is readable as long as something waits to be looked at. */
+static bool is_busy(void)
+{
+	struct pollfd loop = { .fd = uv_backend_fd(&f.loop), .events = POLLIN };
+
+	turn();
+	return poll(&loop, 1, 0) > 0;
+}
+
+static void caller_without_a_descriptor_waits_and_the_loop_rests(void **state)
+{
+	struct rlimit limit, none;
+	int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+	json_t *o;
+
+	(void)state;
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+	none = (struct rlimit){ (rlim_t)fd, limit.rlim_max };
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+	assert_int_equal(connect(fd, (struct sockaddr *)&f.name, sizeof(f.name)), 0);
+	assert_false(is_busy());
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+	say(fd, "{\"command\": \"status\"}\n");
+	while (recv(fd, (char[1]){ 0 }, 1, MSG_PEEK | MSG_DONTWAIT) < 0)
+		uv_run(&f.loop, UV_RUN_ONCE);
+	o = hear_json(fd);
+	assert_text(o, "role", "server");
+	json_decref(o);
+	assert_ended(fd);
 }
 
 static void caller_that_leaves_makes_room(void **state)
@@ -454,6 +503,8 @@ int main(void)
 		behaviour(follower_that_does_not_read_is_dropped),
 		behaviour(answer_beyond_the_backlog_reaches_a_slow_reader),
 		behaviour(newest_caller_beyond_the_limit_is_refused),
+		behaviour(oldest_caller_that_has_not_asked_gives_way),
+		behaviour(caller_without_a_descriptor_waits_and_the_loop_rests),
 		behaviour(caller_that_leaves_makes_room),
 		behaviour(caller_that_leaves_before_its_answer_harms_nobody),
 		behaviour(closing_drops_followers),
