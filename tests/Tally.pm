@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-# A harness for prove that also adds "passed failed" of each run to the file $TALLY names. A program that dies, breaks
-# its plan or ends badly without a failed test counts as one failure.
+# A harness for prove that also adds "passed failed skipped" of each run to the file $TALLY names. A program that dies,
+# breaks its plan or ends badly without a failed test counts as one failure, one that skips all its tests as one skipped.
 package Tally;
 use strict;
 use warnings;
@@ -10,13 +10,16 @@ sub runtests
 {
 	my ($self, @tests) = @_;
 	my $aggregate = $self->SUPER::runtests(@tests);
-	my $failed = 0;
+	my ($failed, $skipped) = (0, scalar $aggregate->skipped);
+	# A skipped test is "ok" too.
+	my $passed = $aggregate->passed - $skipped;
 
 	for my $parser ($aggregate->parsers) {
 		$failed += $parser->failed || ($parser->has_problems ? 1 : 0);
+		$skipped++ if defined $parser->skip_all;
 	}
 	open my $tally, '>>', $ENV{TALLY} or die "$ENV{TALLY}: $!\n";
-	printf {$tally} "%d %d\n", scalar $aggregate->passed, $failed;
+	printf {$tally} "%d %d %d\n", $passed, $failed, $skipped;
 	close $tally or die "$ENV{TALLY}: $!\n";
 	return $aggregate;
 }

@@ -18,7 +18,7 @@ is "the keys of a client" "$(keys_in_page 'KEYS OF A CLIENT')" "$(build/adit che
 check "it has the keys of today" grep -q '^listen.port: ' <(keys_in_page 'KEYS OF A GATEWAY')
 if command -v groff >/dev/null; then
 	for manual in $page docs/adit.8; do
-		is "groff has nothing to say about $manual" "$(groff -mandoc -ww -Tutf8 $manual 2>&1 >/dev/null)" ""
+		is "groff has nothing to say about $manual" "$(groff -mandoc -ww -Tutf8 "$manual" 2>&1 >/dev/null)" ""
 	done
 fi
 done_testing
