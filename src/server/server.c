@@ -52,7 +52,7 @@ static json_t *op_sessions(void *arg)
 	json_t *list = json_array();
 	size_t i;
 
-	all.items = calloc(all.cap + 1, sizeof(*all.items));
+	all.items = calloc(all.cap + 1, sizeof(struct session *));
 	if (all.items)
 		session_table_each(server->table, add_to_snapshot, &all);
 	for (i = 0; i < all.len; i++) {
