@@ -111,35 +111,24 @@ check "IPv4 to the client" ping_to gw "$ipv4"
 check "IPv6 to the client" ping_to gw "$ipv6" -I fd99::1
 
 # --- rekeys under traffic; dead-peer detection goes on meanwhile ---
-# Counts for two rekeys or more, 500 packets a second each way: in $lost_up, $lost_down, $doubled and $rekeys.
-# A sanitizer slows the hand-over, in which ocserv drops what its old device holds.
-allowed=1 allowed_up=0
+# 500 packets a second each way over two rekeys or more. What goes to ocserv all arrives. For each connection it makes a
+# new device and ends the old one's worker, which reads no more while its process ends: what the kernel has given to the
+# old device by then is gone, a packet for each two milliseconds that takes. No client can help that, so the limit only
+# tells whether it is that; the count stands in the test's name. A sanitizer slows the hand-over.
+allowed=10 allowed_up=0
 [[ $ADIT != *san-* ]] || allowed=100 allowed_up=100
-
-count_rekeys()
-{
-	local before up down
-	before=$(session generation)
-	count_start up client gw 10.99.0.1 6001 500 $((2 * REKEY + 2))
-	count_start down gw client "$ipv4" 6002 500 $((2 * REKEY + 2))
-	up=$(count_result up) down=$(count_result down)
-	rekeys=$(($(session generation) - before))
-	diag "rekeys: $rekeys" "to ocserv: $up" "from ocserv: $down"
-	lost_up=$(json_field lost <<<"$up") lost_down=$(json_field lost <<<"$down")
-	doubled=$(($(json_field duplicated <<<"$up") + $(json_field duplicated <<<"$down")))
-}
-
-# ocserv gives each connection a new device and drops what waits in the old one; on a busy machine that takes longer and
-# costs more, so one good run of three counts. Which one it was is told.
-for try in 1 2 3; do
-	count_rekeys
-	((lost_up > allowed_up * rekeys || lost_up + lost_down > allowed * rekeys || doubled)) || break
-done
-check "try $try: two rekeys or more: $rekeys" test "$rekeys" -ge 2
-check "try $try: to ocserv at most $allowed_up a rekey are lost: $lost_up" test "$lost_up" -le $((allowed_up * rekeys))
-check "try $try: both ways at most $allowed a rekey is: $((lost_up + lost_down))" \
-	test $((lost_up + lost_down)) -le $((allowed * rekeys))
-is "try $try: none is doubled" "$doubled" 0
+before=$(session generation)
+count_start up client gw 10.99.0.1 6001 500 $((2 * REKEY + 2))
+count_start down gw client "$ipv4" 6002 500 $((2 * REKEY + 2))
+up=$(count_result up) down=$(count_result down)
+rekeys=$(($(session generation) - before))
+diag "to ocserv: $up" "from ocserv: $down"
+lost_down=$(json_field lost <<<"$down")
+check "two rekeys or more: $rekeys" test "$rekeys" -ge 2
+check "to ocserv none is lost" test "$(json_field lost <<<"$up")" -le "$allowed_up"
+is "nor doubled" "$(json_field duplicated <<<"$up")" 0
+check "to the client $lost_down of 5000 are lost in $rekeys rekeys" test "$lost_down" -le $((allowed * rekeys))
+is "none is doubled" "$(json_field duplicated <<<"$down")" 0
 is "the same IPv4 address after a rekey" "$(session ipv4)" "$ipv4"
 is "the same IPv6 address after a rekey" "$(session ipv6)" "$ipv6"
 check "none was a reconnect" never_recorded alice '"event":"(lost|reconnecting)"' event=rekey \
