@@ -92,42 +92,31 @@ check "IPv6 to the gateway's network" ping_to client fd99::1
 check "IPv4 to the client" ping_to gw "$ipv4"
 check "IPv6 to the client" ping_to gw "$ipv6"
 
-# Counts for two rekeys or more, each way and family: in $lost_up, $lost_down, $doubled and $rekeys.
-# openconnect closes its old stream with unread bytes: the slower the gateway notices, the more it loses.
-allowed=1
+# 500 packets a second each way, half of them IPv6, over two rekeys or more. openconnect closes its old connection without
+# reading what is on its way, and reads nothing from its device until the new one stands: what is lost by that is told in
+# the test's name and bounded, for the machine decides how long it takes. The gateway may lose nothing.
+allowed=10
 [[ $ADIT != *san-* ]] || allowed=100
-
-count_rekeys()
-{
-	local label result before
-	before=$(generation gw)
-	count_start up4 client gw 10.99.0.1 6001 250 8
-	count_start up6 client gw fd99::1 6002 250 8
-	count_start down4 gw client "$ipv4" 6003 250 8
-	count_start down6 gw client "$ipv6" 6004 250 8
-	declare -A lost=()
-	doubled=0
-	for label in up4 up6 down4 down6; do
-		result=$(count_result $label)
-		diag "$label: $result"
-		lost[$label]=$(json_field lost <<<"$result")
-		doubled=$((doubled + $(json_field duplicated <<<"$result")))
-	done
-	rekeys=$(($(generation gw) - before))
-	lost_up=$((lost[up4] + lost[up6])) lost_down=$((lost[down4] + lost[down6]))
-}
-
-# openconnect closes its old connection without reading what is on its way, and reads nothing from its device until the
-# new one stands; on a busy machine that takes long and costs packets, so one good run of three counts. Which one it was
-# is told.
-for try in 1 2 3; do
-	count_rekeys
-	((lost_up > 0 || lost_down > allowed * rekeys || doubled)) || break
+before=$(generation gw)
+count_start up4 client gw 10.99.0.1 6001 250 8
+count_start up6 client gw fd99::1 6002 250 8
+count_start down4 gw client "$ipv4" 6003 250 8
+count_start down6 gw client "$ipv6" 6004 250 8
+lost_up=0 lost_down=0 doubled=0
+for label in up4 up6 down4 down6; do
+	result=$(count_result $label)
+	diag "$label: $result"
+	doubled=$((doubled + $(json_field duplicated <<<"$result")))
+	case $label in
+	up*) lost_up=$((lost_up + $(json_field lost <<<"$result"))) ;;
+	down*) lost_down=$((lost_down + $(json_field lost <<<"$result"))) ;;
+	esac
 done
-check "try $try: two rekeys or more: $rekeys" test "$rekeys" -ge 2
-is "try $try: no packet to the gateway is lost by a rekey" "$lost_up" 0
-check "try $try: at most $allowed packet a rekey to the client is: $lost_down" test "$lost_down" -le $((allowed * rekeys))
-is "try $try: none is doubled" "$doubled" 0
+rekeys=$(($(generation gw) - before))
+check "two rekeys or more: $rekeys" test "$rekeys" -ge 2
+check "to the gateway $lost_up of 4000 are lost in $rekeys rekeys" test "$lost_up" -le $((allowed * rekeys))
+check "to the client $lost_down of 4000 are lost in $rekeys rekeys" test "$lost_down" -le $((allowed * rekeys))
+is "none is doubled" "$doubled" 0
 is "the gateway itself dropped none" "$(gateway_drops)" 0
 check "the gateway tells of the newest" event gw 1 event=up name=alice "generation>=$rekeys"
 is "the same IPv4 address after a rekey" "$(field ipv4)" "$ipv4"
