@@ -432,7 +432,7 @@ count_stop()
 # json_field PATH: of the JSON on standard input, for example sessions/0/name
 json_field()
 {
-	perl -MJSON::PP -e 'local $/; my $at = decode_json(<STDIN>);
+	perl -MJSON::XS -e 'local $/; my $at = decode_json(<STDIN>);
 		$at = ref $at eq "ARRAY" ? $at->[$_] : $at->{$_} for split m{/}, $ARGV[0];
 		print $at // "", "\n"' "$1"
 }

@@ -46,13 +46,13 @@ count_all()
 
 generation()
 {
-	ctl "$1" sessions --json | perl -MJSON::PP -e 'local $/; print decode_json(<STDIN>)->[0]{generation}'
+	ctl "$1" sessions --json | perl -MJSON::XS -e 'local $/; print decode_json(<STDIN>)->[0]{generation}'
 }
 
 # counter LABEL NAME
 counter()
 {
-	ctl "$1" status --json | perl -MJSON::PP -e 'local $/; print decode_json(<STDIN>)->{counters}{ $ARGV[0] }' "$2"
+	ctl "$1" status --json | perl -MJSON::XS -e 'local $/; print decode_json(<STDIN>)->{counters}{ $ARGV[0] }' "$2"
 }
 
 # What the capture shows of each connection, a line each: the client's share, the gateway's, how many Certificate

@@ -84,7 +84,7 @@ lasts()
 
 generation()
 {
-	ctl gw sessions --json | perl -MJSON::PP -e 'local $/; print decode_json(<STDIN>)->[0]{generation}'
+	ctl gw sessions --json | perl -MJSON::XS -e 'local $/; print decode_json(<STDIN>)->[0]{generation}'
 }
 
 take_precedence

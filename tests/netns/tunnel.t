@@ -78,7 +78,7 @@ has_route()
 iperf()
 {
 	in_ns "$1" iperf3 -c "$2" -t 1 -J "${@:3}" >"$WORK/iperf.json" &&
-		perl -MJSON::PP -0777 -ne 'exit(decode_json($_)->{end}{sum_received}{bytes} <= 1e6)' "$WORK/iperf.json"
+		perl -MJSON::XS -0777 -ne 'exit(decode_json($_)->{end}{sum_received}{bytes} <= 1e6)' "$WORK/iperf.json"
 }
 
 # counter LABEL DIRECTION NAME
@@ -119,7 +119,7 @@ disconnect_has_form()
 # session_field LABEL FIELD: of its first session
 session_field()
 {
-	ctl "$1" sessions --json | perl -MJSON::PP -e 'local $/; print decode_json(<STDIN>)->[0]{ $ARGV[0] } // ""' "$2"
+	ctl "$1" sessions --json | perl -MJSON::XS -e 'local $/; print decode_json(<STDIN>)->[0]{ $ARGV[0] } // ""' "$2"
 }
 
 # begins LABEL: started anew it comes up and the tunnel carries
