@@ -487,8 +487,9 @@ none_runs()
 cleanup()
 {
 	local name pid
-	# Go on to the end, whatever has gone before us.
+	# Go on to the end, whatever has gone before us and whoever is impatient.
 	set +e
+	trap '' INT TERM HUP
 	stop_all
 	for name in "${namespaces[@]}"; do
 		for pid in $(ip netns pids "$(ns "$name")"); do
