@@ -124,6 +124,8 @@ is "the same IPv6 address after a rekey" "$(field ipv6)" "$ipv6"
 shares=$(jq -r 'select(.event == "up").peer_share' "$WORK/gw.events")
 is "each generation has a fresh share of the client" "$(sort -u <<<"$shares" | wc -l)" "$(wc -l <<<"$shares")"
 
+# Right behind a rekey: one that is told to end in the midst of its own reconnect goes without a word.
+event gw 10 event=up name=alice "generation>=$(($(generation gw) + 1))"
 check "openconnect ends when told" stop alice INT
 check "and has logged out" event gw 5 event=down name=alice
 check "its script has restored the name server" fails grep -q nameserver "$resolv_conf"
