@@ -60,6 +60,7 @@ ulimit -Sn "$(ulimit -Hn)"
 WORK=$(mktemp -d /tmp/adit-XXXXXX)
 chmod 0755 "$WORK"
 PKI=$WORK/pki
+exec {silence}<> <(:) # a pipe in which nothing ever comes: to wait on it takes no process, as sleep does
 declare -A pid_of=() event_mark=() peer_steps=() peer_answers=()
 namespaces=() hung=()
 
@@ -224,7 +225,7 @@ try()
 	shift
 	until "$@" >/dev/null 2>&1; do
 		((${EPOCHREALTIME/[.,]/} < end)) || return 1
-		sleep 0.05
+		read -rt 0.1 -u "$silence" || :
 	done
 }
 
