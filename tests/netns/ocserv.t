@@ -116,7 +116,7 @@ check "IPv6 to the client" ping_to gw "$ipv6" -I fd99::1
 # old device by then is gone, a packet for each two milliseconds that takes. No client can help that, so the limit only
 # tells whether it is that; the count stands in the test's name. A sanitizer slows the hand-over.
 allowed=10 allowed_up=0
-[[ $ADIT != *san-* ]] || allowed=100 allowed_up=100
+[[ $ADIT != *san-* ]] || allowed=1000 allowed_up=1000
 before=$(session generation)
 count_start up client gw 10.99.0.1 6001 500 $((2 * REKEY + 2))
 count_start down gw client "$ipv4" 6002 500 $((2 * REKEY + 2))

@@ -96,7 +96,7 @@ check "IPv6 to the client" ping_to gw "$ipv6"
 # reading what is on its way, and reads nothing from its device until the new one stands: what is lost by that is told in
 # the test's name and bounded, for the machine decides how long it takes. The gateway may lose nothing.
 allowed=10
-[[ $ADIT != *san-* ]] || allowed=100
+[[ $ADIT != *san-* ]] || allowed=1000 # slowed as all is then, it says nothing
 before=$(generation gw)
 count_start up4 client gw 10.99.0.1 6001 250 8
 count_start up6 client gw fd99::1 6002 250 8
