@@ -89,11 +89,11 @@ $(BUILD)/netns/%: tests/netns/%.c
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $< $(NETNS_LIBS)
 
-# Scenarios in network namespaces, as root. Those that judge times run alone, those that count the losses of stock peers
+# Scenarios in network namespaces, as root. Those that judge times or load the machine run alone, those that count the losses of stock peers
 # in a pair; stall.t says nothing under a sanitizer, which slows all, nor lib.t, which is about the helper. The
 # operator's side is the plain build everywhere: it is run very often. Fifteen minutes are more than any of them takes.
 NETNS_JOBS ?= 3
-NETNS_ALONE := $(addprefix tests/netns/,rekey.t stall.t)
+NETNS_ALONE := $(addprefix tests/netns/,rekey.t stall.t clients.t)
 NETNS_PAIR := $(addprefix tests/netns/,ocserv.t openconnect.t)
 NETNS_REST := $(filter-out $(NETNS_ALONE) $(NETNS_PAIR) $(if $(SAN),%/lib.t),$(sort $(wildcard tests/netns/*.t)))
 NETNS_RUN = ADIT=$(BUILD)/adit ADIT_CTL=build/adit ADIT_KEYLOG=$(SAN_BUILD)/keylog/adit \
@@ -105,7 +105,7 @@ netns: $(BUILD)/adit $(BUILD)/netns/udpcount $(BUILD)/netns/monitor_probe $(BUIL
 	$(Q)$(MAKE) --no-print-directory KEYLOG=0 SAN= all
 	$(Q)status=0; \
 		$(if $(SAN),,$(NETNS_RUN) $(NETNS_ALONE) || status=$$?; $(NETNS_RUN) -j 2 $(NETNS_PAIR) || status=$$?;) \
-		$(NETNS_RUN) -j $(NETNS_JOBS) $(NETNS_REST) $(if $(SAN),tests/netns/rekey.t $(NETNS_PAIR)) && exit $$status
+		$(NETNS_RUN) -j $(NETNS_JOBS) $(NETNS_REST) $(if $(SAN),$(filter-out %/stall.t,$(NETNS_ALONE)) $(NETNS_PAIR)) && exit $$status
 
 script-tests: all $(BUILD)/netns/udpcount
 	$(Q)UDPCOUNT=$(BUILD)/netns/udpcount $(PROVE) -j 2 tests/lint tests/scripts
