@@ -99,14 +99,10 @@ static bool act_disconnect(struct session *s)
 /* A session without stream gets new keys with its next one anyway. */
 static bool act_rekey(struct session *s)
 {
-	bool has_stream;
-
-	pthread_mutex_lock(&s->tx_lock);
-	has_stream = s->tx != NULL;
-	pthread_mutex_unlock(&s->tx_lock);
-	if (has_stream)
-		member_post_rekey(s);
-	return has_stream;
+	if (!session_has_stream(s))
+		return false;
+	member_post_rekey(s);
+	return true;
 }
 
 static int op_disconnect(void *arg, const char *name)

@@ -176,22 +176,12 @@ static void take_out(struct peers *p, struct peer *peer, struct session *s)
 	}
 }
 
-static bool has_stream(struct session *s)
-{
-	bool has;
-
-	pthread_mutex_lock(&s->tx_lock);
-	has = s->tx != NULL;
-	pthread_mutex_unlock(&s->tx_lock);
-	return has;
-}
-
 static struct session *choose_replaced(const struct peer *peer)
 {
 	struct session *s;
 
 	TAILQ_FOREACH(s, &peer->sessions, of_peer) {
-		if (!has_stream(s))
+		if (!session_has_stream(s))
 			return s;
 	}
 	return TAILQ_FIRST(&peer->sessions);

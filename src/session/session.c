@@ -207,6 +207,16 @@ bool session_owns(const struct session *s, const struct addr *a)
 	return false;
 }
 
+bool session_has_stream(struct session *s)
+{
+	bool has;
+
+	pthread_mutex_lock(&s->tx_lock);
+	has = s->tx != NULL;
+	pthread_mutex_unlock(&s->tx_lock);
+	return has;
+}
+
 void session_attach(struct session *s, struct channel *c, unsigned dpd_s, unsigned keep_s, uint64_t now_ms)
 {
 	adopt(s, c, dpd_s, keep_s, now_ms);

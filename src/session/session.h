@@ -146,6 +146,9 @@ void session_put(struct session *s);
 /** session_owns() - Whether an inner address is leased to or routed to the peer of this session (client: to us) */
 bool session_owns(const struct session *s, const struct addr *a);
 
+/** session_has_stream() - Whether there is one to send on; from any thread that does not hold tx_lock */
+bool session_has_stream(struct session *s);
+
 /**
  * session_attach() - Make a stream the current one; whatever there was before is replaced
  * @s:      session
