@@ -89,10 +89,11 @@ $(BUILD)/netns/%: tests/netns/%.c
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $< $(NETNS_LIBS)
 
-# Scenarios in network namespaces, as root. Those that judge times or load the machine run alone, those that count the losses of stock peers
-# in a pair; stall.t says nothing under a sanitizer, which slows all, nor lib.t, which is about the helper. The
-# operator's side is the plain build everywhere: it is run very often. Fifteen minutes are more than any of them takes.
-NETNS_JOBS ?= 3
+# Scenarios in network namespaces, as root. Those that judge times or load the machine run alone, those that count the
+# losses of stock peers in a pair; stall.t says nothing under a sanitizer, which slows all, nor lib.t, which is about the
+# helper. The operator's side is the plain build everywhere: it is run very often. Fifteen minutes are more than any of
+# them takes.
+NETNS_JOBS ?= 4
 NETNS_ALONE := $(addprefix tests/netns/,rekey.t stall.t clients.t)
 NETNS_PAIR := $(addprefix tests/netns/,ocserv.t openconnect.t)
 NETNS_REST := $(filter-out $(NETNS_ALONE) $(NETNS_PAIR) $(if $(SAN),%/lib.t),$(sort $(wildcard tests/netns/*.t)))
@@ -129,15 +130,16 @@ $(FUZZERS): $(BUILD)/fuzz/fuzz_%: tests/fuzz/fuzz_%.c tests/fuzz/fuzz.h $(FUZZ_O
 fuzz: $(FUZZERS)
 
 # New inputs and crashes stay in the build directory; the corpus in the tree is only read.
-fuzz-check: $(FUZZERS)
-	$(Q)for fuzzer in $(FUZZERS); do \
-		name=$${fuzzer##*/fuzz_}; \
-		mkdir -p $(BUILD)/fuzz/corpus/$$name; \
-		$$fuzzer -seed=1 -max_total_time=$(FUZZ_SECONDS) -artifact_prefix=$(BUILD)/fuzz/ \
-			$(BUILD)/fuzz/corpus/$$name tests/fuzz/corpus/$$name >$$fuzzer.log 2>&1 || \
-			{ tail -n 60 $$fuzzer.log; echo "$$fuzzer failed"; exit 1; }; \
-		echo "$$fuzzer: $$(grep '^Done' $$fuzzer.log)"; \
-	done
+FUZZ_RUNS := $(FUZZERS:$(BUILD)/fuzz/fuzz_%=fuzz-run-%)
+
+fuzz-check: $(FUZZ_RUNS)
+
+$(FUZZ_RUNS): fuzz-run-%: $(BUILD)/fuzz/fuzz_%
+	$(Q)mkdir -p $(BUILD)/fuzz/corpus/$*
+	$(Q)$< -seed=1 -max_total_time=$(FUZZ_SECONDS) -artifact_prefix=$(BUILD)/fuzz/ \
+		$(BUILD)/fuzz/corpus/$* tests/fuzz/corpus/$* >$<.log 2>&1 || \
+		{ tail -n 60 $<.log; echo "$< failed"; exit 1; }
+	$(Q)echo "$<: $$(grep '^Done' $<.log)"
 
 # Everything, after installing what it needs; as root.
 check:

@@ -3,6 +3,11 @@
 # TAP for test scripts in bash: the plan comes last, printed by done_testing.
 tap_count=0
 tap_failed=0
+# What a check's command says is kept in a file without a name: nothing to remove, and no process to make one each time.
+tap_output=$(mktemp)
+exec {tap_fd}<>"$tap_output"
+rm -f "$tap_output"
+tap_output=/proc/$$/fd/$tap_fd
 
 ok()
 {
@@ -17,25 +22,24 @@ not_ok()
 	printf 'not ok %d - %s\n' "$tap_count" "$1"
 }
 
+# diag LINE...: said to whoever looks into a failure. On standard error: a harness keeps the rest to itself.
 diag()
 {
-	printf '%s\n' "$@" | sed 's/^/# /'
+	printf '%s\n' "$@" | sed 's/^/# /' >&2
 }
 
 # check DESCRIPTION COMMAND...: ok when the command succeeds; its output is shown when it does not.
 check()
 {
-	local name=$1 output
+	local name=$1
 	shift
-	output=$(mktemp)
 	# Not in a subshell: the command may start, stop or set something.
-	if "$@" >"$output" 2>&1; then
+	if "$@" >"$tap_output" 2>&1; then
 		ok "$name"
 	else
 		not_ok "$name"
-		diag "$*" "$(cat "$output")"
+		diag "$*" "$(cat "$tap_output")"
 	fi
-	rm -f "$output"
 }
 
 # fails COMMAND...: for check, when the command must not succeed

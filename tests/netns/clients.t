@@ -90,7 +90,7 @@ reached()
 {
 	local name
 	for name in "${names[@]}"; do
-		echo "$(ns "$name") $("inner$1" "$name")"
+		echo "$NS-$name $("inner$1" "$name")"
 	done | "$repo/tests/netns/pingall" "$2"
 }
 

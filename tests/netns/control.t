@@ -125,8 +125,7 @@ start sleeper gw "$ADIT" events --socket "$WORK/gw.sock" --json
 check "a reader of events follows" said sleeper '"ready"'
 kill -STOP "${pid_of[sleeper]}"
 mark_events gw
-# Strangers, without a certificate.
-seq $EVENTS | in_ns client xargs -P 4 -I {} openssl s_client -connect 192.0.2.1:443 >/dev/null 2>&1
+in_ns client "$repo/tests/netns/strangers" 192.0.2.1 443 $EVENTS
 refused()
 {
 	grep -c '"event":"refused"' "$1"
@@ -167,7 +166,7 @@ start_adit second gw server -c "$WORK/gw.conf"
 check "a second adit on the socket ends" exits second 1
 check "and says why" said second 'another adit is running'
 check "the first one is not disturbed" ends 0 '^sessions: 1$' ctl gw status
-for pid in $(ip netns pids "$(ns gw)"); do
+for pid in $(ip netns pids "$NS-gw"); do
 	kill -s KILL "$pid"
 done
 wait_exit gw 2>/dev/null

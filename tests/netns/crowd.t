@@ -22,7 +22,7 @@ count_start calm client gw 10.20.0.1 5000 500 600
 mkfifo "$WORK/steps"
 exec {steps}<>"$WORK/steps"
 for name in crowd1 crowd2; do
-	ip netns exec "$(ns client)" "$repo/tests/netns/crowd" "$PKI/issued/$name.crt" "$PKI/private/$name.key" \
+	ip netns exec "$NS-client" "$repo/tests/netns/crowd" "$PKI/issued/$name.crt" "$PKI/private/$name.key" \
 		192.0.2.1 443 $each <"$WORK/steps" >"$WORK/$name.answers" 2>"$WORK/$name.log" &
 	pid_of[$name]=$!
 done

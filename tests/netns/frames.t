@@ -16,27 +16,15 @@ link_ns gw 192.0.2.1/24 raw 192.0.2.2/24
 link_ns gw 198.51.100.1/24 alice 198.51.100.2/24
 link_ns fake 203.0.113.1/24 bob 203.0.113.2/24
 
-# dropped LABEL: what its ingress has dropped, as JSON
-dropped()
-{
-	ctl "$1" status --json | jq -c '.counters.ingress | with_entries(select(.key != "packets"))'
-}
-
-# difference BEFORE AFTER: for example "drop_source+1"
-difference()
-{
-	jq -rn --argjson a "$1" --argjson b "$2" \
-		'[$b | to_entries[] | select(.value != $a[.key]) | "\(.key)+\(.value - $a[.key])"] | join(" ")'
-}
-
 # counts PEER LABEL WANTED STEP...: after that step of PEER the drop counters of LABEL have changed by this
 counts()
 {
 	local peer=$1 label=$2 wanted=$3 before
 	shift 3
-	before=$(dropped "$label")
+	before=$(ctl "$label" status --json)
 	tell "$peer" "$@" >/dev/null
-	is "$label: $*: ${wanted:-passes}" "$(tell "$peer" settle): $(difference "$before" "$(dropped "$label")")" \
+	is "$label: $*: ${wanted:-passes}" \
+		"$(tell "$peer" settle): $(difference "$before" "$(ctl "$label" status --json)" counters/ingress 'drop_.*')" \
 		"settled: $wanted"
 }
 
@@ -284,7 +272,7 @@ check "gw: the session has lived through all of it" never_recorded gw '"event":"
 # KeyUpdate, from a program that can send it.
 mkfifo "$WORK/s_client.in"
 exec {s_client}<>"$WORK/s_client.in"
-ip netns exec "$(ns raw)" openssl s_client -connect 192.0.2.1:443 -cert "$PKI/issued/raw.crt" \
+ip netns exec "$NS-raw" openssl s_client -connect 192.0.2.1:443 -cert "$PKI/issued/raw.crt" \
 	-key "$PKI/private/raw.key" <"$WORK/s_client.in" >"$WORK/s_client.out" 2>&1 &
 pid_of[s_client]=$!
 printf 'POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n' >&"$s_client"

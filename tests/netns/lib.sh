@@ -62,19 +62,16 @@ chmod 0755 "$WORK"
 PKI=$WORK/pki
 exec {silence}<> <(:) # a pipe in which nothing ever comes: to wait on it takes no process, as sleep does
 declare -A pid_of=() event_mark=() peer_steps=() peer_answers=()
-namespaces=() hung=()
+namespaces=() hung=() running=()
 
-# The real name of a namespace.
-ns()
-{
-	echo "adit$$-$1"
-}
+# The real name of a namespace is $NS-NAME.
+NS=adit$$
 
 in_ns()
 {
 	local ns=$1
 	shift
-	ip netns exec "$(ns "$ns")" "$@"
+	ip netns exec "$NS-$ns" "$@"
 }
 
 make_ns()
@@ -82,11 +79,11 @@ make_ns()
 	local name
 	for name; do
 		# Without it a client would write into the host's.
-		{ mkdir -p "/etc/netns/$(ns "$name")" && : >"/etc/netns/$(ns "$name")/resolv.conf"; } ||
+		{ mkdir -p "/etc/netns/$NS-$name" && : >"/etc/netns/$NS-$name/resolv.conf"; } ||
 			bail_out "no resolv.conf for $name"
-		ip netns add "$(ns "$name")"
+		ip netns add "$NS-$name"
 		namespaces+=("$name")
-		in_ns "$name" ip link set lo up
+		ip -n "$NS-$name" link set lo up
 	done
 }
 
@@ -94,7 +91,7 @@ make_ns()
 # are separated by commas.
 link_ns()
 {
-	ip -n "$(ns "$1")" link add "to-$3" type veth peer name "to-$1" netns "$(ns "$3")"
+	ip -n "$NS-$1" link add "to-$3" type veth peer name "to-$1" netns "$NS-$3"
 	plug_in "$1" "to-$3" "$2"
 	plug_in "$3" "to-$1" "$4"
 }
@@ -102,14 +99,16 @@ link_ns()
 plug_in()
 {
 	local ns=$1 device=$2 address
-	for address in ${3//,/ }; do
-		# No duplicate address detection: it would make the first seconds different from the rest.
-		case $address in
-		*:*) in_ns "$ns" ip addr add "$address" dev "$device" nodad ;;
-		*) in_ns "$ns" ip addr add "$address" dev "$device" ;;
-		esac
-	done
-	in_ns "$ns" ip link set "$device" up
+	{
+		for address in ${3//,/ }; do
+			# No duplicate address detection: it would make the first seconds different from the rest.
+			case $address in
+			*:*) echo "addr add $address dev $device nodad" ;;
+			*) echo "addr add $address dev $device" ;;
+			esac
+		done
+		echo "link set $device up"
+	} | ip -n "$NS-$ns" -batch -
 }
 
 # cut_tcp NS PORT: from now on what comes to NS from that TCP port is answered with a reset
@@ -159,7 +158,7 @@ start()
 	local label=$1 ns=$2
 	shift 2
 	# Not by in_ns: the process id must be the command's, not a subshell's.
-	ip netns exec "$(ns "$ns")" "$repo/tests/netns/apart" "$@" >>"$WORK/$label.log" 2>&1 &
+	ip netns exec "$NS-$ns" "$repo/tests/netns/apart" "$@" >>"$WORK/$label.log" 2>&1 &
 	pid_of[$label]=$!
 }
 
@@ -174,8 +173,11 @@ start_adit()
 # stop LABEL [SIGNAL]: end it and return its exit status
 stop()
 {
+	local status=0
 	kill -s "${2:-TERM}" "${pid_of[$1]}"
-	wait_exit "$1"
+	wait_exit "$1" || status=$?
+	((status == 0 || status > 128)) || echo "$1: exit status $status" >&2
+	return $status
 }
 
 # wait_exit LABEL [SECONDS]: until it has ended; returns its exit status. One that does not end is killed, which fails
@@ -197,14 +199,27 @@ exits()
 	local status=0
 	try "${3:-15}" has_ended "${pid_of[$1]}" || return 1
 	wait_exit "$1" || status=$?
-	echo "exit status $status"
-	((status == $2))
+	((status == $2)) || {
+		echo "exit status $status, not $2"
+		return 1
+	}
 }
 
 # has_ended PID: one that was started here; its number may be another's by now
 has_ended()
 {
-	! grep -qx "$1" <<<"$(jobs -pr)"
+	local pid
+	running_jobs
+	for pid in "${running[@]}"; do
+		((pid != $1)) || return 1
+	done
+}
+
+# running_jobs: their process ids in the array "running"; by a file, for a pipe would take a process each time
+running_jobs()
+{
+	jobs -pr >"$WORK/jobs"
+	mapfile -t running <"$WORK/jobs"
 }
 
 not_running()
@@ -388,7 +403,7 @@ start_peer()
 	exec {to}<>"$WORK/$label.steps" {from}<>"$WORK/$label.answers"
 	peer_steps[$label]=$to
 	peer_answers[$label]=$from
-	ip netns exec "$(ns "$ns")" "$repo/tests/netns/rawpeer" "$@" \
+	ip netns exec "$NS-$ns" "$repo/tests/netns/rawpeer" "$@" \
 		<"$WORK/$label.steps" >"$WORK/$label.answers" 2>>"$WORK/$label.log" &
 	pid_of[$label]=$!
 }
@@ -409,10 +424,10 @@ count_start()
 {
 	local label=$1 from=$2 to=$3 address=$4 port=$5 rate=$6 seconds=$7
 	rm -f "$WORK/$label".{recv,send,log} # of an earlier count
-	ip netns exec "$(ns "$to")" "$UDPCOUNT" recv "$address" "$port" 30 >"$WORK/$label.recv" 2>"$WORK/$label.log" &
+	ip netns exec "$NS-$to" "$UDPCOUNT" recv "$address" "$port" 30 >"$WORK/$label.recv" 2>"$WORK/$label.log" &
 	pid_of[$label-recv]=$!
 	try 5 grep -q listening "$WORK/$label.log" || diag "no receiver $label"
-	ip netns exec "$(ns "$from")" "$UDPCOUNT" send "$address" "$port" "$rate" "$seconds" "${8:-200}" \
+	ip netns exec "$NS-$from" "$UDPCOUNT" send "$address" "$port" "$rate" "$seconds" "${8:-200}" \
 		>"$WORK/$label.send" 2>&1 &
 	pid_of[$label-send]=$!
 }
@@ -436,6 +451,16 @@ json_field()
 	perl -MJSON::XS -e 'local $/; my $at = decode_json(<STDIN>);
 		$at = ref $at eq "ARRAY" ? $at->[$_] : $at->{$_} for split m{/}, $ARGV[0];
 		print $at // "", "\n"' "$1"
+}
+
+# difference BEFORE AFTER PATH REGEX: how the numbers whose names match differ in two answers of "status --json", for
+# example "drop_source+1", in the order of their names
+difference()
+{
+	perl -MJSON::XS -e 'my ($path, $regex) = splice @ARGV, 2;
+		my ($a, $b) = map { my $at = decode_json($_); $at = $at->{$_} for split m{/}, $path; $at } @ARGV;
+		print join(" ", map { "$_+" . ($b->{$_} - $a->{$_}) }
+			grep { /^(?:$regex)$/ && $b->{$_} != $a->{$_} } sort keys %$b), "\n"' "$@"
 }
 
 show_logs()
@@ -481,7 +506,8 @@ stop_all()
 
 none_runs()
 {
-	[[ -z $(jobs -pr) ]]
+	running_jobs
+	((${#running[@]} == 0))
 }
 
 # Everything that runs in our own namespaces is ours: engines outlive a monitor that was killed, for instance.
@@ -493,11 +519,11 @@ cleanup()
 	trap '' INT TERM HUP
 	stop_all
 	for name in "${namespaces[@]}"; do
-		for pid in $(ip netns pids "$(ns "$name")"); do
+		for pid in $(ip netns pids "$NS-$name"); do
 			kill -s KILL "$pid" 2>/dev/null
 		done
-		ip netns del "$(ns "$name")"
-		rm -rf "/etc/netns/$(ns "$name")"
+		ip netns del "$NS-$name"
+		rm -rf "/etc/netns/$NS-$name"
 	done
 	if [[ -n ${KEEP_WORK:-} ]]; then
 		diag "files in $WORK"

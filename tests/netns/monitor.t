@@ -11,7 +11,7 @@ ADIT=${ADIT:-/bin/true} UDPCOUNT=${UDPCOUNT:-/bin/true}
 . "$(dirname "$0")/lib.sh"
 PROBE=$(realpath "${PROBE:-$repo/build/netns/monitor_probe}")
 export CONTROL=$WORK/probe.sock
-resolv_conf=/etc/netns/$(ns host)/resolv.conf
+resolv_conf=/etc/netns/$NS-host/resolv.conf
 
 make_ns host peer
 link_ns host 192.0.2.2/24 peer 192.0.2.1/24
@@ -32,7 +32,7 @@ probe()
 {
 	local tries=100
 	: >"$WORK/out"
-	ip netns exec "$(ns host)" "$repo/tests/netns/apart" setpriv ${LESS:+"--bounding-set=-$LESS"} "$PROBE" "$1" "$2" \
+	ip netns exec "$NS-host" "$repo/tests/netns/apart" setpriv ${LESS:+"--bounding-set=-$LESS"} "$PROBE" "$1" "$2" \
 		>"$WORK/out" 2>>"$WORK/probe.log" &
 	probe_pid=$!
 	pid_of[probe]=$probe_pid
@@ -106,7 +106,7 @@ check "with a reason" grep -q 'another adit is running' "$WORK/second.log"
 finish TERM "$probe_pid"
 
 # One that has the lock but no socket yet, as at two starts at once.
-timeout 10 flock -n "$lock" ip netns exec "$(ns host)" "$PROBE" client split >"$WORK/out2" 2>&1
+timeout 10 flock -n "$lock" ip netns exec "$NS-host" "$PROBE" client split >"$WORK/out2" 2>&1
 is "one that begins before the other listens is refused too" "$?" 1
 check "with the same reason" grep -q 'another adit is running' "$WORK/out2"
 

@@ -7,7 +7,7 @@
 #	adit0 10.20.0.x ............ 10.20.0.1, announces 10.20.0.53 as name server, where nobody answers
 # shellcheck source=tests/netns/lib.sh
 . "$(dirname "$0")/lib.sh"
-resolv_conf=/etc/netns/$(ns client)/resolv.conf
+resolv_conf=/etc/netns/$NS-client/resolv.conf
 
 # begin_gateway ADDRESS: there and nowhere else, and the name leads there
 begin_gateway()

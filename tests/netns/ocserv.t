@@ -9,7 +9,7 @@
 . "$(dirname "$0")/lib.sh"
 needs_programs ocserv
 
-resolv_conf=/etc/netns/$(ns client)/resolv.conf
+resolv_conf=/etc/netns/$NS-client/resolv.conf
 REKEY=4
 DPD=2
 
@@ -136,7 +136,7 @@ check "none was a reconnect" never_recorded alice '"event":"(lost|reconnecting)"
 
 # --- a gateway that is killed ---
 mark_events alice
-for pid in $(ip netns pids "$(ns gw)"); do
+for pid in $(ip netns pids "$NS-gw"); do
 	kill -KILL "$pid"
 done
 wait_exit ocserv 2>/dev/null

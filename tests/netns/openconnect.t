@@ -9,7 +9,7 @@
 . "$(dirname "$0")/lib.sh"
 needs_programs openconnect
 
-resolv_conf=/etc/netns/$(ns client)/resolv.conf
+resolv_conf=/etc/netns/$NS-client/resolv.conf
 
 take_precedence
 make_ns gw client

@@ -19,7 +19,7 @@ flows='up4 down4 up6 down6'
 begin()
 {
 	server_config gw vpn.test 'clients=( { name = "alice"; ipv4 = "10.20.0.7"; ipv6 = "fd20:aa::7"; } )' ${1:+"$1"}
-	ip netns exec "$(ns gw)" "$repo/tests/netns/apart" "$ADIT_KEYLOG" server --keylog-fd 1 -c "$WORK/gw.conf" >>"$WORK/keys" 2>>"$WORK/gw.log" &
+	ip netns exec "$NS-gw" "$repo/tests/netns/apart" "$ADIT_KEYLOG" server --keylog-fd 1 -c "$WORK/gw.conf" >>"$WORK/keys" 2>>"$WORK/gw.log" &
 	pid_of[gw]=$!
 	wait_event gw 10 event=ready >/dev/null || diag "the gateway is not ready"
 	start_client alice alice alice 192.0.2.1:443 'trust.name="vpn.test"' ${2:+"$2"}

@@ -80,7 +80,7 @@ has_its_address()
 
 is_empty()
 {
-	[[ -z $(ip netns pids "$(ns "$1")") ]]
+	[[ -z $(ip netns pids "$NS-$1") ]]
 }
 
 engine_of()

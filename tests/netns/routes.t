@@ -15,7 +15,7 @@
 [[ $ADIT == *san-* ]] && SLOWER=${SLOWER:-3}
 # The deadline of an attempt is 10 s: whoever waits for it takes longer than this.
 SOON_MS=$((3000 * ${SLOWER:-1}))
-resolv_conf=/etc/netns/$(ns client)/resolv.conf
+resolv_conf=/etc/netns/$NS-client/resolv.conf
 
 take_precedence
 make_ns client router gw world
@@ -221,7 +221,7 @@ reason=connect'
 is "and the same at the end" "$(diff "$WORK/env.connect" "$WORK/env.disconnect" | grep -c '^[<>]')" 2
 
 # A name with two addresses, the first of them dead
-printf '2001:db8:2::dead vpn.test\n198.51.100.2 vpn.test\n' >"/etc/netns/$(ns client)/hosts"
+printf '2001:db8:2::dead vpn.test\n198.51.100.2 vpn.test\n' >"/etc/netns/$NS-client/hosts"
 in_ns router nft -f - <<-'END'
 	table inet dead {
 		counter tried { }

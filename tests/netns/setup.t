@@ -49,7 +49,7 @@ stop ocserv
 start_ocserv 10.88.0.0/24 127.0.0.53
 check "with another it is up" wait_event alice 20 "event=up|session"
 check "but for a name server on loopback" said alice "refused from the gateway: dns server 127.0.0.53"
-check "which is not set" fails grep -q nameserver "/etc/netns/$(ns client)/resolv.conf"
+check "which is not set" fails grep -q nameserver "/etc/netns/$NS-client/resolv.conf"
 check "it ends cleanly" stop alice
 stop ocserv
 

@@ -16,7 +16,7 @@ link_ns gw 192.0.2.1/24 alice 192.0.2.2/24
 in_ns alice ip route add default via 192.0.2.1
 in_ns gw ip addr add 10.99.0.1/32 dev lo
 in_ns gw ip addr add fd99::1/128 dev lo
-echo 'nameserver 9.9.9.9' >"/etc/netns/$(ns alice)/resolv.conf"
+echo 'nameserver 9.9.9.9' >"/etc/netns/$NS-alice/resolv.conf"
 make_pki vpn.test alice
 
 begin_gateway()
@@ -35,7 +35,7 @@ begin_client()
 # Addresses of the links come when their detection of duplicates has ended: the picture before must be the one after.
 settled()
 {
-	! ip -n "$(ns "$1")" addr | grep -q tentative
+	! ip -n "$NS-$1" addr | grep -q tentative
 }
 
 # state LABEL: what adit could leave behind
@@ -53,7 +53,7 @@ state()
 # none_left LABEL: no process of it lives
 none_left()
 {
-	[[ -z $(ip netns pids "$(ns "$1")") ]]
+	[[ -z $(ip netns pids "$NS-$1") ]]
 }
 
 # is_clean LABEL: adit has left nothing and nobody

@@ -34,7 +34,7 @@ start_end()
 {
 	local program=("$ADIT" "$2")
 	[[ $1 != "$3" ]] || program=("$ADIT_KEYLOG" "$2" --keylog-fd 1)
-	ip netns exec "$(ns "$1")" "$repo/tests/netns/apart" "${program[@]}" -c "$WORK/$1.conf" >"$WORK/$1.keys" 2>>"$WORK/$1.log" &
+	ip netns exec "$NS-$1" "$repo/tests/netns/apart" "${program[@]}" -c "$WORK/$1.conf" >"$WORK/$1.keys" 2>>"$WORK/$1.log" &
 	pid_of[$1]=$!
 }
 

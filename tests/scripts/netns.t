@@ -49,7 +49,7 @@ check "a member can be added" grep -qx 'rekey = { seconds = 1; };' "$WORK/gw.con
 
 start_server gw left vpn.test
 check "what was started runs" kill -0 "${pid_of[gw]}"
-check "it runs in its namespace" grep -qx "${pid_of[gw]}" <(ip netns pids "$(ns left)")
+check "it runs in its namespace" grep -qx "${pid_of[gw]}" <(ip netns pids "$NS-left")
 check "an event is found" wait_event gw 5 event=rekey name=alice 'generation>=3'
 check "an event is found by alternatives" wait_event gw 5 'event=up|session'
 check "an event that does not come ends the wait" fails wait_event gw 0.3 event=down
@@ -59,7 +59,7 @@ is "a recorded event is found" "$(wait_record gw 5 event=rekey | json_field peer
 stop gw
 is "what is stopped ends by its signal" $? 143
 
-namespace=$(ns left)
+namespace=$NS-left
 cleanup >/dev/null
 namespaces=()
 check "nothing is left of the namespaces" fails grep -q "$namespace" <(ip netns)
