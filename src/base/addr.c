@@ -44,6 +44,22 @@ bool addr_equal(const struct addr *a, const struct addr *b)
 	return a->family == b->family && !memcmp(a->bytes, b->bytes, sizeof(a->bytes));
 }
 
+/* The finalizer of splitmix64: each bit of @x reaches each of the result. */
+static uint64_t mix(uint64_t x)
+{
+	x = (x ^ x >> 30) * 0xbf58476d1ce4e5b9u;
+	x = (x ^ x >> 27) * 0x94d049bb133111ebu;
+	return x ^ x >> 31;
+}
+
+uint64_t addr_hash(uint64_t key, const struct addr *a)
+{
+	uint64_t words[2];
+
+	memcpy(words, a->bytes, sizeof(words));
+	return mix(mix(key ^ a->family ^ words[0]) ^ words[1]);
+}
+
 struct addr addr_add(const struct addr *a, uint32_t n)
 {
 	struct addr sum = *a;

@@ -39,6 +39,12 @@ const char *addr_format(const struct addr *a, char *out);
 /** addr_equal() - Same family and bytes */
 bool addr_equal(const struct addr *a, const struct addr *b);
 
+/**
+ * addr_hash() - For tables: any bits of it spread over addresses however alike
+ * @key: random where strangers choose the addresses or know the pool
+ */
+uint64_t addr_hash(uint64_t key, const struct addr *a);
+
 /** addr_add() - The address @n above @a (wraps) */
 struct addr addr_add(const struct addr *a, uint32_t n);
 

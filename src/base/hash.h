@@ -6,7 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define HASH_SEED 2166136261u /* where keys are not chosen by strangers; random elsewhere */
+#define HASH_SEED 2166136261u /* for keys that strangers do not choose */
 
 /** hash_bytes() - FNV-1a, 32 bits, from @seed over @len bytes */
 static inline uint32_t hash_bytes(uint32_t seed, const void *data, size_t len)

@@ -7,7 +7,6 @@
 #include <sys/queue.h>
 
 #include "base/addr.h"
-#include "base/hash.h"
 #include "base/random.h"
 
 enum { BUCKETS = 1024 };
@@ -20,15 +19,13 @@ struct source {
 
 struct sources {
 	pthread_mutex_t lock;
-	uint32_t key; /* random: the addresses are chosen by strangers */
+	uint64_t key; /* random: the addresses are chosen by strangers */
 	LIST_HEAD(, source) buckets[BUCKETS];
 };
 
 static unsigned bucket_of(const struct sources *s, const struct addr *a)
 {
-	uint32_t h = hash_bytes(s->key, a->bytes, sizeof(a->bytes));
-
-	return (h ^ h >> 15) % BUCKETS;
+	return addr_hash(s->key, a) % BUCKETS;
 }
 
 static struct source *find(struct sources *s, const struct addr *a)

@@ -27,7 +27,7 @@ struct site {
 
 struct session_table {
 	struct cds_lfht *by_addr;
-	uint64_t hash_key; /* random: peers choose no addresses, but a pool is predictable */
+	uint64_t hash_key; /* random: a pool is predictable */
 	struct prefix_table *by_network;
 	struct session *fallback; /* RCU */
 	pthread_mutex_t lock;     /* writers */
@@ -45,20 +45,6 @@ static struct session *found(struct session *s)
 	if (s)
 		atomic_load_explicit(&s->published, memory_order_acquire);
 	return s;
-}
-
-/* Two rounds of multiply and fold over the address words. */
-static unsigned long hash_addr(const struct session_table *t, const struct addr *a)
-{
-	uint64_t words[2], h = t->hash_key ^ a->family;
-	int i;
-
-	memcpy(words, a->bytes, sizeof(words));
-	for (i = 0; i < 2; i++) {
-		h = (h ^ words[i]) * 0x9e3779b97f4a7c15u;
-		h ^= h >> 32;
-	}
-	return h;
 }
 
 static int match_ipv4(struct cds_lfht_node *node, const void *key)
@@ -140,9 +126,9 @@ void session_table_add(struct session_table *t, struct session *s)
 	atomic_store_explicit(&s->published, true, memory_order_release); /* before it can be found */
 	urcu_memb_read_lock();
 	if (s->ipv4.family)
-		cds_lfht_add(t->by_addr, hash_addr(t, &s->ipv4), &s->by_ipv4);
+		cds_lfht_add(t->by_addr, addr_hash(t->hash_key, &s->ipv4), &s->by_ipv4);
 	if (s->ipv6.family)
-		cds_lfht_add(t->by_addr, hash_addr(t, &s->ipv6), &s->by_ipv6);
+		cds_lfht_add(t->by_addr, addr_hash(t->hash_key, &s->ipv6), &s->by_ipv6);
 	urcu_memb_read_unlock();
 	TAILQ_INSERT_TAIL(&t->all, s, all);
 	t->count++;
@@ -187,7 +173,7 @@ struct session *session_by_addr(struct session_table *t, const struct addr *dst)
 	struct cds_lfht_node *node;
 	struct site *site;
 
-	cds_lfht_lookup(t->by_addr, hash_addr(t, dst), v4 ? match_ipv4 : match_ipv6, dst, &iter);
+	cds_lfht_lookup(t->by_addr, addr_hash(t->hash_key, dst), v4 ? match_ipv4 : match_ipv6, dst, &iter);
 	node = cds_lfht_iter_get_node(&iter);
 	if (node)
 		return found(v4 ? caa_container_of(node, struct session, by_ipv4)
