@@ -11,6 +11,7 @@
 #include "io/sock.h"
 #include "io/tun.h"
 #include "ip/packet.h"
+#include "path/egress.h"
 #include "path/path.h"
 #include "session/channel.h"
 #include "session/session.h"
@@ -56,7 +57,18 @@ static enum verdict ingress_packet(struct path *p, const struct session *s, cons
 	v = p->side == SESSION_GATEWAY ? check_at_gateway(p, s, &packet) : check_at_client(s, &packet);
 	if (v != PASS)
 		return v;
+	p->written++;
 	return tun_write(p->tun_fd, &plain_header, f->payload, f->len) < 0 ? DROP_TUN_WRITE : PASS;
+}
+
+/*
+ * What is written may come back at once, for another client or as an answer, and the kernel's queue for it is short: a
+ * long batch of small packets would run it over.
+ */
+static void let_egress_catch_up(struct path *p, uint64_t now_ms)
+{
+	if (p->written >= PATH_BATCH_PACKETS && !p->paused)
+		egress_tun(p, now_ms);
 }
 
 static void deliver(struct path *p, struct channel *c, const struct frame *f, struct tally *tally)
@@ -114,6 +126,7 @@ static int take_frames(struct path *p, struct channel *c, struct buf *plain, uin
 			break;
 		if ((r = take_frame(p, c, &f, &tally, now_ms)) == 0)
 			buf_consume(plain, (size_t)used);
+		let_egress_catch_up(p, now_ms);
 	}
 	urcu_memb_read_unlock();
 	count_received(c->session, &tally, now_ms);

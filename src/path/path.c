@@ -38,11 +38,13 @@ int path_open(struct path *p, uv_loop_t *loop)
 
 void path_pause(struct path *p)
 {
+	p->paused = true;
 	uv_poll_stop(&p->tun_poll);
 }
 
 void path_resume(struct path *p)
 {
+	p->paused = false;
 	if (!uv_is_closing((uv_handle_t *)&p->tun_poll))
 		uv_poll_start(&p->tun_poll, UV_READABLE, on_tun);
 }

@@ -18,7 +18,7 @@ struct mailbox;
 struct session_table;
 
 enum {
-	PATH_BATCH_PACKETS = 128,      /* TUN reads in one turn */
+	PATH_BATCH_PACKETS = 128,      /* TUN reads in one turn; as many writes bring on such a turn */
 	PATH_BATCH_BYTES = 256 * 1024, /* per direction and turn: bounds the other direction's wait */
 	PATH_WIRE_LEN = 256 * 1024,    /* one recv */
 };
@@ -33,6 +33,8 @@ struct path {
 
 	uv_loop_t *loop;
 	uv_poll_t tun_poll;
+	bool paused;
+	unsigned written; /* packets into the TUN queue since it was last read */
 	struct mailbox *mailbox;
 	struct verdict_counts egress, ingress; /* PASS counts packets */
 
