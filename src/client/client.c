@@ -234,6 +234,11 @@ static void on_monitor_lost(void *arg)
 	client_end(arg, EXIT_FAILED, NULL);
 }
 
+static void on_device_gone(void *arg)
+{
+	client_end(arg, EXIT_FAILED, "its tunnel device is gone");
+}
+
 /* ---- the beginning ---- */
 
 static int load_tls(struct client *c)
@@ -280,6 +285,8 @@ static int open_all(struct client *c, const struct engine_start *start)
 	c->path.side = SESSION_CLIENT;
 	c->path.tun_fd = start->tun_fds[0];
 	c->path.table = c->table;
+	c->path.broken = on_device_gone;
+	c->path.owner = c;
 	if ((r = path_open(&c->path, &c->loop)) < 0)
 		return r;
 	open_handles(c);

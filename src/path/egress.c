@@ -157,6 +157,7 @@ void egress_tun(struct path *p, uint64_t now_ms)
 	int len;
 
 	p->written = 0;
+	p->written_bytes = 0;
 	urcu_memb_read_lock();
 	while (packets < PATH_BATCH_PACKETS && bytes < PATH_BATCH_BYTES && !must_wait(p)) {
 		len = tun_read(p->tun_fd, &header, p->gather + p->gathered + FRAME_HEADER_LEN);

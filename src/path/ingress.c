@@ -58,6 +58,7 @@ static enum verdict ingress_packet(struct path *p, const struct session *s, cons
 	if (v != PASS)
 		return v;
 	p->written++;
+	p->written_bytes += f->len;
 	return tun_write(p->tun_fd, &plain_header, f->payload, f->len) < 0 ? DROP_TUN_WRITE : PASS;
 }
 
@@ -67,7 +68,7 @@ static enum verdict ingress_packet(struct path *p, const struct session *s, cons
  */
 static void let_egress_catch_up(struct path *p, uint64_t now_ms)
 {
-	if (p->written >= PATH_BATCH_PACKETS && !p->paused)
+	if (!p->paused && (p->written >= PATH_BATCH_PACKETS || p->written_bytes >= PATH_BATCH_BYTES))
 		egress_tun(p, now_ms);
 }
 
@@ -112,7 +113,7 @@ static void count_received(struct session *s, const struct tally *tally, uint64_
 	atomic_store_explicit(&s->data_ms, now_ms, memory_order_relaxed);
 }
 
-/* Takes whole frames off the front of @plain. Returns 0 or ERR_PROTO. */
+/* Takes whole frames off the front of @plain, a turn's worth at most. Returns 0 or ERR_PROTO. */
 static int take_frames(struct path *p, struct channel *c, struct buf *plain, uint64_t now_ms)
 {
 	struct tally tally = { 0 };
@@ -120,7 +121,7 @@ static int take_frames(struct path *p, struct channel *c, struct buf *plain, uin
 	int used = 0, r = 0;
 
 	urcu_memb_read_lock();
-	while (r == 0 && c->state != CHANNEL_CLOSED && !c->rx_held) {
+	while (r == 0 && c->state != CHANNEL_CLOSED && !c->rx_held && tally.packets < PATH_TURN_PACKETS) {
 		used = frame_decode(c->format, buf_data(plain), buf_len(plain), &f);
 		if (used < 0)
 			break;
@@ -130,6 +131,7 @@ static int take_frames(struct path *p, struct channel *c, struct buf *plain, uin
 	}
 	urcu_memb_read_unlock();
 	count_received(c->session, &tally, now_ms);
+	c->rx_more = tally.packets == PATH_TURN_PACKETS && c->state != CHANNEL_CLOSED;
 	return r == ERR_PROTO || used == ERR_PROTO ? ERR_PROTO : 0;
 }
 
@@ -185,6 +187,7 @@ static void ingress_bytes(struct path *p, struct channel *c, const uint8_t *wire
 	buf_fini(&reply);
 	if (buf_len(plain) > before)
 		session_heard(c->session, c, now_ms);
+	c->rx_more = false;
 	if (buf_len(plain))
 		framed = take_frames(p, c, plain, now_ms);
 	if (keep_rest(c, plain) < 0)
@@ -192,6 +195,10 @@ static void ingress_bytes(struct path *p, struct channel *c, const uint8_t *wire
 	if (framed < 0)
 		log_limited(LOG_LEVEL_WARN, "bad frame session=%llu name=%s generation=%u",
 			    (unsigned long long)c->session->id, c->session->name, c->generation);
+	if (c->rx_more && framed == 0) {
+		c->session->io->resume(c); /* the end of the stream, too, is told again then */
+		return;
+	}
 	why = end_reason(opened, framed);
 	if (why)
 		session_gone(c->session, c, why, now_ms);

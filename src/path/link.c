@@ -19,9 +19,11 @@
 #include "session/channel.h"
 #include "session/session.h"
 
+enum { LATE_MS = 100 };
+
 struct port {
 	uv_poll_t poll;
-	uv_idle_t again; /* delivers what was held, from the loop's next turn */
+	uv_idle_t again; /* delivers what was held or left over, from the loop's next turn */
 	struct channel *channel;
 	bool blocked;  /* waits for writability */
 	bool finished; /* our direction is shut down, or will be when all is sent */
@@ -33,6 +35,8 @@ struct link {
 	struct path *path;
 	struct session *session;
 	uv_timer_t timer;
+	uint64_t due_ms;
+	bool late;
 };
 
 static void on_ready(uv_poll_t *handle, int status, int events);
@@ -44,7 +48,8 @@ static struct link *link_of(const struct channel *c)
 
 static void watch(struct port *port)
 {
-	int events = (port->channel->rx_held ? 0 : UV_READABLE) | (port->blocked ? UV_WRITABLE : 0);
+	bool waits = port->channel->rx_held || port->channel->rx_more;
+	int events = (waits ? 0 : UV_READABLE) | (port->blocked ? UV_WRITABLE : 0);
 
 	if (uv_is_closing((uv_handle_t *)&port->poll))
 		return;
@@ -92,6 +97,8 @@ static void on_again(uv_idle_t *handle)
 	if (c->state == CHANNEL_CLOSED)
 		return;
 	ingress_begin(l->path, c, clock_ms());
+	if (c->state != CHANNEL_CLOSED)
+		watch(port);
 	link_touch(l);
 }
 
@@ -158,9 +165,19 @@ static void on_ready(uv_poll_t *handle, int status, int events)
 	link_touch(l);
 }
 
+/*
+ * The loop runs timers before it looks at sockets. When we were kept from running for long, what the peer has sent
+ * meanwhile is read first: it may be the answer that the deadline was for.
+ */
 static void on_timer(uv_timer_t *handle)
 {
-	link_touch(handle->data);
+	struct link *l = handle->data;
+
+	l->late = !l->late && clock_ms() > l->due_ms + LATE_MS;
+	if (l->late)
+		uv_timer_start(handle, on_timer, 1, 0); /* 0 would come before the sockets again */
+	else
+		link_touch(l);
 }
 
 static int open_port(struct link *l, struct channel *c)
@@ -271,6 +288,7 @@ void link_touch(struct link *l)
 		uv_timer_stop(&l->timer);
 		return;
 	}
+	l->due_ms = deadline;
 	uv_update_time(l->path->loop);
 	uv_timer_start(&l->timer, on_timer, deadline > now ? deadline - now : 0, 0);
 }

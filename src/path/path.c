@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "base/err.h"
+#include "base/log.h"
 #include "path/egress.h"
 #include "path/mailbox.h"
 #include "wire/frame.h"
@@ -17,8 +18,13 @@ static void on_tun(uv_poll_t *handle, int status, int events)
 {
 	struct path *p = handle->data;
 
-	if (status == 0 && events & UV_READABLE)
+	if (status < 0) {
+		uv_poll_stop(handle);
+		log_err("the tunnel's device is gone");
+		p->broken(p->owner);
+	} else if (events & UV_READABLE) {
 		egress_tun(p, clock_ms());
+	}
 }
 
 int path_open(struct path *p, uv_loop_t *loop)

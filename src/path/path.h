@@ -19,6 +19,7 @@ struct session_table;
 
 enum {
 	PATH_BATCH_PACKETS = 128,      /* TUN reads in one turn; as many writes bring on such a turn */
+	PATH_TURN_PACKETS = 256,       /* off one stream; the others come before the rest of what it has brought */
 	PATH_BATCH_BYTES = 256 * 1024, /* per direction and turn: bounds the other direction's wait */
 	PATH_WIRE_LEN = 256 * 1024,    /* one recv */
 };
@@ -30,11 +31,14 @@ struct path {
 	unsigned mtu;          /* of the tunnel: longer packets from a peer are dropped */
 	bool client_to_client; /* gateway */
 	struct session_table *table;
+	void (*broken)(void *owner); /* the device is gone: told once, nothing passes any more */
+	void *owner;
 
 	uv_loop_t *loop;
 	uv_poll_t tun_poll;
 	bool paused;
-	unsigned written; /* packets into the TUN queue since it was last read */
+	unsigned written; /* packets and bytes into the TUN queue since it was last read */
+	size_t written_bytes;
 	struct mailbox *mailbox;
 	struct verdict_counts egress, ingress; /* PASS counts packets */
 

@@ -198,6 +198,11 @@ static void on_monitor_lost(void *arg)
 	stop(arg, 1);
 }
 
+void server_end(struct server *server)
+{
+	stop(server, 1);
+}
+
 static void on_signal(uv_signal_t *handle, int signum)
 {
 	(void)signum;

@@ -73,6 +73,9 @@ struct server {
 	int exit_code;
 };
 
+/** server_end() - End the engine as failed; on the main loop */
+void server_end(struct server *server);
+
 /** server_event() - Have an event told to those who follow; from any worker; takes @event's reference */
 void server_event(struct server *server, json_t *event);
 

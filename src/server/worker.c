@@ -80,6 +80,19 @@ static int open_listeners(struct worker *w, const struct engine_start *start)
 	return 0;
 }
 
+static void end_server(void *server)
+{
+	server_end(server);
+}
+
+/* Told to the main loop, whichever worker sees it; not from within its own look at the device. */
+static void on_device_gone(void *arg)
+{
+	struct worker *w = arg;
+
+	mailbox_post(w->server->workers[0].path.mailbox, end_server, w->server);
+}
+
 int worker_open(struct worker *w, struct server *server, int index, const struct engine_start *start)
 {
 	int r;
@@ -98,6 +111,8 @@ int worker_open(struct worker *w, struct server *server, int index, const struct
 	w->path.mtu = (unsigned)server->conf->tunnel.mtu;
 	w->path.client_to_client = server->conf->client_to_client;
 	w->path.table = server->table;
+	w->path.broken = on_device_gone;
+	w->path.owner = w;
 	if ((r = path_open(&w->path, w->loop)) < 0)
 		return r;
 	return open_listeners(w, start);

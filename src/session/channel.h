@@ -48,6 +48,7 @@ struct channel {
 	bool rx_ended;       /* END or the end of the stream has arrived */
 	bool rx_overdue;     /* END has not come in time: the newer stream's data no longer waits */
 	bool rx_held;        /* its DATA waits for the older stream's END */
+	bool rx_more;        /* has had its turn; what is in plain comes with the next */
 	uint64_t rx_packets; /* DATA frames received, compared with END's number */
 	struct dpd dpd;
 	unsigned answered;   /* DPD-REQ of the present batch */

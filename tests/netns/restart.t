@@ -168,4 +168,15 @@ check "swallowed: the client is back" back_within 10000
 recovers "swallowed"
 is "the gateway took both for the session it had" "$(ctl gw sessions --json | jq -r '.[0].since')" "$since"
 check "the client ends when it is told to" stop alice
+
+# Somebody takes the device away: it ends, rather than be a tunnel through which nothing passes
+start_client alice client alice 192.0.2.1:443 'trust.name="vpn.test"'
+check "no device: a client is up" wait_event alice 15 'event=up|session'
+in_ns client ip link del adit0
+check "no device: the client ends with 1" exits alice 1
+check "no device: and says why" said alice "the tunnel's device is gone"
+in_ns gw ip link del adit0
+check "no device: the gateway ends with 1" exits gw 1
+check "no device: and says why" said gw "the tunnel's device is gone"
+check "no device: nothing of it runs" is_empty gw
 done_testing
