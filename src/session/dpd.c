@@ -37,9 +37,19 @@ static uint64_t next_keepalive(const struct dpd *d)
 	return d->keepalive_ms ? d->sent_ms + d->keepalive_ms : CLOCK_NEVER;
 }
 
+/* Never without a probe that the peer had time to answer: we may have been kept from asking. */
+static uint64_t death(const struct dpd *d)
+{
+	uint64_t silent = d->received_ms + 2 * d->interval_ms, unanswered = d->probed_ms + d->interval_ms / 2;
+
+	if (!d->interval_ms || !d->probed_ms)
+		return CLOCK_NEVER;
+	return silent > unanswered ? silent : unanswered;
+}
+
 enum dpd_verdict dpd_check(struct dpd *d, uint64_t now_ms)
 {
-	if (d->interval_ms && now_ms >= d->received_ms + 2 * d->interval_ms)
+	if (now_ms >= death(d))
 		return DPD_DEAD;
 	if (now_ms >= next_probe(d)) {
 		d->probed_ms = d->sent_ms = now_ms;
@@ -54,7 +64,5 @@ enum dpd_verdict dpd_check(struct dpd *d, uint64_t now_ms)
 
 uint64_t dpd_deadline(const struct dpd *d)
 {
-	uint64_t dead = d->interval_ms ? d->received_ms + 2 * d->interval_ms : CLOCK_NEVER;
-
-	return clock_sooner(dead, clock_sooner(next_probe(d), next_keepalive(d)));
+	return clock_sooner(death(d), clock_sooner(next_probe(d), next_keepalive(d)));
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Dead-peer detection of one channel. Nothing received for the interval: a probe, repeated at half the interval;
- * nothing for twice the interval: dead. Nothing sent for the keepalive interval: a keepalive. Time comes in, a verdict
- * and a deadline go out.
+ * nothing for twice the interval, a probe of half of it among them: dead. Nothing sent for the keepalive interval: a
+ * keepalive. Time comes in, a verdict and a deadline go out.
  */
 #ifndef SESSION_DPD_H
 #define SESSION_DPD_H

@@ -72,8 +72,22 @@ static void sending_alone_does_not_keep_a_peer_alive(void **state)
 	struct dpd d = begin(INTERVAL_S, KEEPALIVE_S);
 
 	(void)state;
+	dpd_check(&d, START + INTERVAL);
+	dpd_check(&d, START + INTERVAL * 3 / 2);
 	dpd_sent(&d, START + 2 * INTERVAL - 1);
 	assert_int_equal(dpd_check(&d, START + 2 * INTERVAL), DPD_DEAD);
+}
+
+static void nobody_is_dead_who_was_not_asked(void **state)
+{
+	struct dpd d = begin(INTERVAL_S, 0);
+	uint64_t late = START + 5 * INTERVAL;
+
+	(void)state;
+	assert_int_equal(dpd_check(&d, late), DPD_PROBE);
+	assert_int_equal(dpd_deadline(&d), late + INTERVAL / 2);
+	assert_int_equal(dpd_check(&d, late + INTERVAL / 2 - 1), DPD_QUIET);
+	assert_int_equal(dpd_check(&d, late + INTERVAL / 2), DPD_DEAD);
 }
 
 static void silence_of_ours_sends_a_keepalive(void **state)
@@ -144,6 +158,7 @@ int main(void)
 		cmocka_unit_test(silence_for_twice_the_interval_is_death),
 		cmocka_unit_test(record_received_begins_anew),
 		cmocka_unit_test(sending_alone_does_not_keep_a_peer_alive),
+		cmocka_unit_test(nobody_is_dead_who_was_not_asked),
 		cmocka_unit_test(silence_of_ours_sends_a_keepalive),
 		cmocka_unit_test(record_sent_puts_the_keepalive_off),
 		cmocka_unit_test(probe_serves_as_keepalive),
