@@ -32,7 +32,7 @@ struct session_table {
 	struct session *fallback; /* RCU */
 	pthread_mutex_t lock;     /* writers */
 	TAILQ_HEAD(, site) sites;
-	TAILQ_HEAD(, session) all;
+	TAILQ_HEAD(session_list, session) all;
 	size_t count;
 };
 
@@ -67,19 +67,30 @@ static void claim_sites(struct session_table *t, struct session *s)
 	}
 }
 
+static struct session *namesake(struct session_table *t, const struct session *s)
+{
+	struct session *other;
+
+	TAILQ_FOREACH_REVERSE(other, &t->all, session_list, all)
+	{
+		if (other != s && !strcmp(other->name, s->name))
+			return other;
+	}
+	return NULL;
+}
+
 /* Sites go back to another session of the same name, when there is one. */
 static void yield_sites(struct session_table *t, struct session *s)
 {
-	struct session *other, *heir = NULL;
+	struct session *heir = NULL;
 	struct site *site;
 
-	TAILQ_FOREACH(other, &t->all, all) {
-		if (other != s && !strcmp(other->name, s->name))
-			heir = other;
-	}
 	TAILQ_FOREACH(site, &t->sites, next) {
-		if (site->session == s)
-			rcu_assign_pointer(site->session, heir);
+		if (site->session != s)
+			continue;
+		if (!heir)
+			heir = namesake(t, s);
+		rcu_assign_pointer(site->session, heir);
 	}
 }
 
