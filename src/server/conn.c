@@ -276,7 +276,10 @@ static void wait_turn(struct conn *c)
 {
 	uv_poll_stop(&c->poll);
 	c->ready = true;
-	TAILQ_INSERT_TAIL(&c->worker->ready, c, turn);
+	if (tls_started(c->tls))
+		TAILQ_INSERT_HEAD(&c->worker->ready, c, turn); /* what has begun is finished first */
+	else
+		TAILQ_INSERT_TAIL(&c->worker->ready, c, turn);
 	worker_work(c->worker);
 }
 

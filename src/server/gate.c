@@ -29,10 +29,12 @@ static uint64_t handshake_ms(const struct worker *w)
 	return (uint64_t)w->server->conf->limits.handshake_seconds * 1000;
 }
 
-/* Who goes first: among those of the pool, one that has not sent a ClientHello nor waits to be read, else the oldest.
+/*
+ * Who goes first, the oldest of each kind: one that says nothing; one whose ClientHello has cost nothing yet; any. When
+ * more arrive than can be served, those whose handshake has begun must get through, or none ever does.
  */
 struct choice {
-	struct conn *silent, *oldest;
+	struct conn *silent, *unanswered, *oldest;
 	size_t count;
 };
 
@@ -41,13 +43,24 @@ static void consider(struct choice *choice, struct conn *c)
 	choice->count++;
 	if (!choice->oldest)
 		choice->oldest = c;
-	if (!choice->silent && !c->ready && c->tls && !tls_started(c->tls))
+	if (!c->tls || tls_started(c->tls))
+		return;
+	if (!choice->unanswered)
+		choice->unanswered = c;
+	if (!choice->silent && !c->ready)
 		choice->silent = c;
+}
+
+static struct conn *chosen(const struct choice *choice)
+{
+	if (choice->silent)
+		return choice->silent;
+	return choice->unanswered ? choice->unanswered : choice->oldest;
 }
 
 static void drop_one(const struct choice *choice)
 {
-	struct conn *c = choice->silent ? choice->silent : choice->oldest;
+	struct conn *c = chosen(choice);
 	char peer[ENDPOINT_TEXT_LEN];
 
 	report_count_add(COUNT_DROPPED_OLDEST);

@@ -6,13 +6,20 @@
 # shellcheck source=tests/netns/lib.sh
 . "$(dirname "$0")/lib.sh"
 
-each=1000
-[[ $ADIT != *san-* ]] || each=50 # the sanitizers look at the same code, only slower
+each=1000 herd=300
+[[ $ADIT != *san-* ]] || each=50 herd=60 # the sanitizers look at the same code, only slower
 total=$((2 * each + 1))
 
 make_ns gw client
 link_ns gw 192.0.2.1/24 client 192.0.2.2/24
-make_pki vpn.test crowd1 crowd2 alice
+make_pki vpn.test crowd1 crowd2 alice herd
+
+# Many more at once than may be in their handshake: those that have begun are finished, so all get through.
+start_server gw gw vpn.test workers=1 'limits={ unauthenticated = 16; per_source = 1000; }'
+is "$herd clients that come at once all get in" "$(in_ns client "$repo/tests/netns/herd" \
+	"$PKI/issued/herd.crt" "$PKI/private/herd.key" 192.0.2.1 443 $herd 60 2>&1 | tail -n 1)" "$herd of $herd"
+stop gw
+
 start_server gw gw vpn.test 'addresses.ipv4="10.20.0.0/16"' 'addresses.ipv6=' 'workers=2' 'rekey.seconds=600' 'dpd.seconds=600' \
 	"limits.sessions_per_client=$each"
 start_client alice client alice 192.0.2.1:443 'trust.name="vpn.test"' 'rekey.seconds=1'
