@@ -308,7 +308,8 @@ int sock_recv_fd(int fd, void *data, size_t cap, int *pass)
 
 	do
 		n = recvmsg(fd, &msg, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
-	while (n < 0 && errno == EINTR);
+	/* A peer that closes without having read all is told as a reset, once, in front of what it has sent. */
+	while (n < 0 && (errno == EINTR || errno == ECONNRESET));
 	if (n < 0)
 		return errno == EAGAIN ? ERR_AGAIN : ERR_SYS;
 	*pass = take_descriptor(&msg);

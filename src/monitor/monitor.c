@@ -31,7 +31,11 @@
 #include "monitor/serve.h"
 
 enum {
-	STOP_MS = 5000,    /* an engine that was asked to end is killed after this */
+#ifdef __SANITIZE_THREAD__
+	STOP_MS = 30000, /* it reads symbols at its end, which takes seconds beside other work */
+#else
+	STOP_MS = 5000, /* an engine that was asked to end is killed after this */
+#endif
 	DEVICE_TRIES = 40, /* for a device that a dying engine still holds */
 	DEVICE_RETRY_US = 50000,
 	ENGINE_FDS_MAX = 2 + TUN_QUEUES_MAX,
@@ -68,6 +72,24 @@ static const struct journal_kind journal_kinds[] = {
 	{ SCRIPT_JOURNAL, script_undo },
 	{ NULL, NULL },
 };
+
+static void hold_stop(int how)
+{
+	sigset_t stop;
+
+	sigemptyset(&stop);
+	sigaddset(&stop, SIGTERM);
+	sigaddset(&stop, SIGINT);
+	sigprocmask(how, &stop, NULL);
+}
+
+/* It is ending: nobody hurries it out of undoing what it did. Forgets one that waits, too. */
+static void ignore_stop(void)
+{
+	signal(SIGTERM, SIG_IGN);
+	signal(SIGINT, SIG_IGN);
+	hold_stop(SIG_UNBLOCK);
+}
 
 /* Those we handle wait until the loop does; one that comes during start-up is then a clean end. */
 static void hold_signals(struct monitor *m)
@@ -323,13 +345,20 @@ static void on_timer(uv_timer_t *timer)
 		log_err("cannot kill the engine: pid=%d: %s", (int)m->engine, err_text(ERR_SYS));
 }
 
+/* The loop's time is that of its last look at the clock; what it has run since may have taken long. */
+static void start_timer(struct monitor *m, uint64_t ms)
+{
+	uv_update_time(&m->loop);
+	uv_timer_start(&m->timer, on_timer, ms, 0);
+}
+
 static void on_stop(uv_signal_t *handle, int signo)
 {
 	struct monitor *m = handle->data;
 
 	log_info("ending: signal=%d", signo);
 	serve_stop(m->serve);
-	uv_timer_start(&m->timer, on_timer, STOP_MS, 0);
+	start_timer(m, STOP_MS);
 }
 
 /* The engine closed its end, or was cut off. One that still lives has as long as after a STOP. */
@@ -338,7 +367,7 @@ static void on_broken(void *arg)
 	struct monitor *m = arg;
 
 	if (!m->ended && !uv_is_active((uv_handle_t *)&m->timer))
-		uv_timer_start(&m->timer, on_timer, STOP_MS, 0);
+		start_timer(m, STOP_MS);
 }
 
 static void on_child(uv_signal_t *handle, int signo)
@@ -354,7 +383,7 @@ static void on_child(uv_signal_t *handle, int signo)
 	if (WIFSIGNALED(status))
 		log_err("the engine died: signal=%d", WTERMSIG(status));
 	serve_drain(m->serve);
-	uv_timer_start(&m->timer, on_timer, (uint64_t)m->conf->hooks.seconds * 1000, 0);
+	start_timer(m, (uint64_t)m->conf->hooks.seconds * 1000);
 }
 
 static int open_loop(struct monitor *m)
@@ -404,7 +433,9 @@ static int serve_engine(struct monitor *m)
 	sigprocmask(SIG_SETMASK, &m->old_mask, NULL);
 	while (!m->ended || serve_busy(m->serve))
 		uv_run(&m->loop, UV_RUN_ONCE);
-	close_loop(m);
+	hold_stop(SIG_BLOCK);
+	close_loop(m); /* gives its signals back to the system */
+	ignore_stop();
 	return m->exit_code;
 }
 
@@ -437,6 +468,7 @@ int monitor_run(struct conf *conf, int (*engine)(const struct engine_start *star
 	hold_signals(&m);
 	if (open_all(&m) == 0 && fork_engine(&m, engine) == 0)
 		code = serve_engine(&m);
+	ignore_stop();
 	undo_all(&m);
 	sigprocmask(SIG_SETMASK, &m.old_mask, NULL);
 	return code;

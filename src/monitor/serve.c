@@ -199,14 +199,14 @@ static int read_one(struct serve *s)
 static void on_ready(uv_poll_t *poll, int status, int events)
 {
 	struct serve *s = poll->data;
-	int n, r = status < 0 ? ERR_EOF : 0;
+	int n, r = 0, batch = status < 0 ? DRAIN_MAX : READ_BATCH; /* the loop looks no more after an error */
 
 	(void)events;
-	for (n = 0; n < READ_BATCH && r == 0 && s->fd >= 0; n++)
+	for (n = 0; n < batch && r == 0 && s->fd >= 0; n++)
 		r = read_one(s);
-	if (r == 0 || r == ERR_AGAIN)
+	if (status == 0 && (r == 0 || r == ERR_AGAIN))
 		return;
-	if (r != ERR_EOF)
+	if (r < 0 && r != ERR_EOF && r != ERR_AGAIN)
 		log_err("the engine sent what it may not: %s", err_text(r));
 	cut_off(s);
 }

@@ -32,7 +32,7 @@ probe()
 {
 	local tries=100
 	: >"$WORK/out"
-	ip netns exec "$NS-host" "$repo/tests/netns/apart" setpriv ${LESS:+"--bounding-set=-$LESS"} "$PROBE" "$1" "$2" \
+	ip netns exec "$NS-host" "$repo/tests/netns/apart" setpriv --groups 4,6 ${LESS:+"--bounding-set=-$LESS"} "$PROBE" "$1" "$2" \
 		>"$WORK/out" 2>>"$WORK/probe.log" &
 	probe_pid=$!
 	pid_of[probe]=$probe_pid
@@ -62,11 +62,22 @@ forwarding()
 	in_ns host sysctl -qw "net.ipv4.ip_forward=$1" "net.ipv6.conf.all.forwarding=$1"
 }
 
+# The user of the monitor's child that is not the engine: real, effective, saved, for files
+resolver_uids()
+{
+	local pid
+	for pid in $(pgrep -P "$probe_pid" | grep -vx "$engine_pid"); do
+		awk '/^Uid:/ { print $2, $3, $4, $5 }' "/proc/$pid/status"
+	done
+}
+
 clean=$(state)
 
 probe client full 4
 check "the engine is nobody, without new privileges" grep -q 'uid=65534 nnp=1 root_open=0' "$WORK/out"
 check "its bounding set is empty" grep -qx 'CapBnd:	0*' "/proc/$engine_pid/status"
+check "it has no capability" grep -qx 'CapEff:	0*' "/proc/$engine_pid/status"
+check "it is in no group but its own" grep -qxE 'Groups:	 *' "/proc/$engine_pid/status"
 check "the network was configured" grep -qx 'net=0' "$WORK/out"
 check "a socket was handed over" grep -qx 'socket=0 valid=1' "$WORK/out"
 check "a name was resolved" grep -qx 'resolve=0 count=1 first=192.0.2.77' "$WORK/out"
@@ -128,6 +139,7 @@ check "an engine that sends garbage is cut off" grep -qx lost "$WORK/out"
 is "nothing is left after it either" "$(state)" "$clean"
 
 probe client lookup 2
+is "who looks names up is nobody, too" "$(resolver_uids)" "65534 65534 65534 65534"
 kill -TERM "$probe_pid"
 check "a name server that does not answer holds up nothing" try 4 not_running "$probe_pid"
 finish
@@ -185,6 +197,10 @@ printf '#!/bin/sh\necho $ID >>"%s/crowd"\n' "$WORK" >"$WORK/hook"
 HOOK_DISCONNECT=$WORK/hook HOOK_SECONDS=60 probe server crowd 1
 finish
 is "each of the 400 hooks asked for at the end has run" "$(sort -u "$WORK/crowd" | wc -l)" 400
+rm "$WORK/crowd"
+HOOK_DISCONNECT=$WORK/hook HOOK_SECONDS=60 probe server unread 1
+finish
+is "also behind answers that nobody has read" "$(sort -u "$WORK/crowd" | wc -l)" 400
 
 # shellcheck disable=SC2016 # for the script to expand
 printf '#!/bin/sh\necho "$reason $TUNDEV $INTERNAL_IP4_ADDRESS" >>"%s/script.log"\n' "$WORK" >"$WORK/script"
@@ -196,6 +212,18 @@ finish TERM "$probe_pid"
 is "the script saw it all with its device" "$(cat "$WORK/script.log")" "pre-init adit0 
 connect adit0 10.88.0.5
 disconnect adit0 10.88.0.5"
+
+# An impatient user
+# shellcheck disable=SC2016 # for the script to expand
+printf '[ $reason != disconnect ] || { echo begun >"%s/begun"; sleep 1; echo ended >"%s/ended"; }\n' "$WORK" "$WORK" >>"$WORK/script"
+SCRIPT=$WORK/script probe client split 4
+kill -TERM "$probe_pid"
+check "the script has begun to undo" try 5 test -s "$WORK/begun"
+kill -INT "$probe_pid"
+finish TERM "$probe_pid"
+is "told twice and thrice, it ends with 0 all the same" "$code" 0
+check "the script has come to its end" test -s "$WORK/ended"
+is "nothing is left" "$(state)" "$clean"
 
 # configured COUNT: whether so many configurations were carried out
 configured()
