@@ -60,7 +60,6 @@ ulimit -Sn "$(ulimit -Hn)"
 WORK=$(mktemp -d /tmp/adit-XXXXXX)
 chmod 0755 "$WORK"
 PKI=$WORK/pki
-exec {silence}<> <(:) # a pipe in which nothing ever comes: to wait on it takes no process, as sleep does
 declare -A pid_of=() event_mark=() peer_steps=() peer_answers=()
 namespaces=() hung=() running=()
 
@@ -176,7 +175,7 @@ stop()
 	local status=0
 	kill -s "${2:-TERM}" "${pid_of[$1]}"
 	wait_exit "$1" || status=$?
-	((status == 0 || status > 128)) || echo "$1: exit status $status" >&2
+	((status == 0 || status == 143)) || # most that are not adit do not catch SIGTERM echo "$1: exit status $status" >&2
 	return $status
 }
 
@@ -240,7 +239,7 @@ try()
 	shift
 	until "$@" >/dev/null 2>&1; do
 		((${EPOCHREALTIME/[.,]/} < end)) || return 1
-		read -rt 0.1 -u "$silence" || :
+		sleep 0.1 # not read -t, in which bash falls over when a signal comes
 	done
 }
 
@@ -474,7 +473,7 @@ show_logs()
 # Reports of the sanitizers, in whatever daemon, fail the test.
 check_sanitizers()
 {
-	! grep -sqE '(ERROR|WARNING|FATAL): [A-Za-z]+Sanitizer|Sanitizer has encountered|runtime error:' "$WORK"/*.log ||
+	! grep -sqE '(ERROR|WARNING|FATAL): [A-Za-z]+Sanitizer|Sanitizer: ?(CHECK|DEADLYSIGNAL|nested bug)|Sanitizer has encountered|runtime error:' "$WORK"/*.log ||
 		not_ok "no sanitizer report"
 }
 
