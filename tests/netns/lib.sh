@@ -175,7 +175,8 @@ stop()
 	local status=0
 	kill -s "${2:-TERM}" "${pid_of[$1]}"
 	wait_exit "$1" || status=$?
-	((status == 0 || status == 143)) || # most that are not adit do not catch SIGTERM echo "$1: exit status $status" >&2
+	# 143: most that are not adit do not catch SIGTERM
+	((status == 0 || status == 143)) || echo "$1: exit status $status" >&2
 	return $status
 }
 

@@ -154,7 +154,7 @@ finish TERM "$probe_pid"
 
 LESS='kill' probe client deaf 4
 kill -TERM "$probe_pid"
-check "nor is an engine that cannot be killed" try 10 grep -q "cannot kill the engine: pid=$engine_pid" "$WORK/probe.log"
+check "nor is an engine that cannot be killed" try 45 grep -q "cannot kill the engine: pid=$engine_pid" "$WORK/probe.log"
 finish KILL "$engine_pid"
 is "once somebody else does, all is undone" "$(state)" "$clean"
 

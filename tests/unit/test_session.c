@@ -253,7 +253,8 @@ static void silent_peer_is_probed_then_dead(void **state)
 	testsession_wait(w, DPD);
 	assert_int_equal(gateway(w)->lost, 0);
 	testsession_cut(l); /* the probes are on their way, and lost */
-	testsession_wait(w, DPD - 1);
+	testsession_wait(w, DPD / 2);
+	testsession_wait(w, DPD / 2 - 1);
 	assert_int_equal(gateway(w)->lost, 0);
 	testsession_wait(w, 1);
 	assert_int_equal(gateway(w)->lost, 1);
