@@ -93,6 +93,14 @@ link_ns()
 	ip -n "$NS-$1" link add "to-$3" type veth peer name "to-$1" netns "$NS-$3"
 	plug_in "$1" "to-$3" "$2"
 	plug_in "$3" "to-$1" "$4"
+	[[ $2$4 != *:* ]] || try 5 both_hear "$@" || diag "no IPv6 between $1 and $3"
+}
+
+# both_hear A - B: the kernel hears that a cable is plugged in at both ends up to a second later, and only then gives the
+# devices their link-local addresses and takes multicast, which IPv6 finds its neighbours by.
+both_hear()
+{
+	[[ $(ip -n "$NS-$1" -6 addr show dev "to-$3" scope link) && $(ip -n "$NS-$3" -6 addr show dev "to-$1" scope link) ]]
 }
 
 plug_in()
