@@ -15,6 +15,9 @@ static const char *const names[] = {
 	[DROP_LINK_LOCAL] = "drop_link_local",
 	[DROP_MULTICAST] = "drop_multicast",
 	[DROP_LOOPBACK] = "drop_loopback",
+	[DROP_OFFLOAD] = "drop_offload",
+	[DROP_OFFLOAD_FIELDS] = "drop_offload_fields",
+	[DROP_HEADER_CHECKSUM] = "drop_header_checksum",
 	[DROP_SOURCE] = "drop_source",
 	[DROP_DESTINATION] = "drop_destination",
 	[DROP_ICMP_QUOTE] = "drop_icmp_quote",
@@ -23,7 +26,6 @@ static const char *const names[] = {
 	[DROP_QUEUE] = "drop_queue",
 	[DROP_TOO_BIG] = "drop_too_big",
 	[DROP_TUN_WRITE] = "drop_tun_write",
-	[DROP_OFFLOAD] = "drop_offload",
 	[DROP_FRAME_UNKNOWN] = "drop_frame_unknown",
 };
 static_assert(sizeof(names) / sizeof(names[0]) == VERDICTS, "a name for every verdict");

@@ -21,6 +21,10 @@ enum verdict {
 	DROP_LINK_LOCAL,     /* a link-local address at either end */
 	DROP_MULTICAST,      /* multicast or broadcast at either end */
 	DROP_LOOPBACK,       /* loopback or unspecified source or destination */
+	/* claims about it: what the kernel or the peer says of checksum and segments */
+	DROP_OFFLOAD,         /* asks for an offload that is not in use */
+	DROP_OFFLOAD_FIELDS,  /* type, segment size or flags do not fit the packet, or go beyond what is allowed */
+	DROP_HEADER_CHECKSUM, /* IPv4 header checksum wrong, where headers are made anew from it */
 	/* policy */
 	DROP_SOURCE,           /* the source is not leased or routed to the peer (at a client: is its own) */
 	DROP_DESTINATION,      /* at a client: the destination is not leased or routed to it */
@@ -31,7 +35,6 @@ enum verdict {
 	DROP_QUEUE,         /* the session's queue is full or the packet has waited too long */
 	DROP_TOO_BIG,       /* longer than the tunnel's MTU or than one record holds */
 	DROP_TUN_WRITE,     /* the kernel refused the packet */
-	DROP_OFFLOAD,       /* virtio header or frame asks for an offload that is not in use */
 	DROP_FRAME_UNKNOWN, /* a frame of a kind that is not known or not negotiated, ignored */
 	VERDICTS
 };

@@ -6,20 +6,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "ip/tun_header.h"
+
 enum {
-	TUN_HEADER_LEN = 10, /* struct virtio_net_hdr */
 	TUN_READ_MAX = TUN_HEADER_LEN + 65535,
 	TUN_QUEUES_MAX = 64,
 	TUN_NAME_LEN = 16, /* IFNAMSIZ */
-};
-
-struct tun_header { /* host byte order */
-	uint8_t flags;
-	uint8_t gso_type;
-	uint16_t hdr_len;
-	uint16_t gso_size;
-	uint16_t csum_start;
-	uint16_t csum_offset;
 };
 
 /**
