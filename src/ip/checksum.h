@@ -17,17 +17,6 @@
 uint64_t checksum_add(uint64_t sum, const void *data, size_t len);
 
 /**
- * checksum_copy() - Copy bytes and add them to a running sum
- * @sum:  as for checksum_add()
- * @to:   room for @len bytes; does not overlap @from
- * @from: any alignment
- * @len:  bytes
- *
- * Return: as checksum_add(sum, from, len).
- */
-uint64_t checksum_copy(uint64_t sum, void *to, const void *from, size_t len);
-
-/**
  * checksum_pseudo() - Sum of the pseudo-header of a TCP or UDP packet (RFC 9293 3.1, RFC 8200 8.1)
  * @packet:   IPv4 or IPv6 header
  * @protocol: of layer 4

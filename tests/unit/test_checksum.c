@@ -76,6 +76,58 @@ static void sum_of_the_example_of_rfc_1071_fits(void **state)
 	assert_memory_equal(&sum, expected, sizeof(sum));
 }
 
+static void long_runs_carry_around(void **state)
+{
+	static uint8_t data[65536];
+
+	(void)state;
+	memset(data, 0xff, sizeof(data));
+	data[1] = 0xfe;
+	for (size_t len = 2; len <= sizeof(data); len = len * 2 + 14)
+		assert_int_equal(checksum_fold(checksum_add(UINT64_MAX, data, len)), plain_sum(data, len));
+}
+
+static void fold_keeps_every_carry(void **state)
+{
+	static const uint64_t sums[] = { 0,
+					 0xffff,
+					 0x10000,
+					 0x1fffe,
+					 0xffffffff,
+					 0x1ffffffff,
+					 0xffffffffffffffff,
+					 0xfffeffffffffffff,
+					 0x10001,
+					 0xffff0000ffff0001,
+					 0x8000800080008000,
+					 0x0001fffefffefffe };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(sums) / sizeof(sums[0]); i++) {
+		uint16_t folded = checksum_fold(sums[i]);
+
+		/* Congruent modulo 65535; zero only of zero. */
+		assert_int_equal(folded % 65535, sums[i] % 65535);
+		assert_int_equal(folded == 0, sums[i] == 0);
+	}
+}
+
+static void pseudo_header_is_that_of_the_standards(void **state)
+{
+	uint8_t packet[40], pseudo[40] = { 0 };
+
+	(void)state;
+	fill(packet, sizeof(packet));
+	packet[0] = 0x45;
+	memcpy(pseudo, packet + 12, 8);
+	memcpy(pseudo + 8, (const uint8_t[4]){ 0, 17, 0xab, 0xcd }, 4);
+	assert_int_equal(checksum_fold(checksum_pseudo(packet, 17, 0xabcd)), plain_sum(pseudo, 12));
+	packet[0] = 0x60;
+	memcpy(pseudo, packet + 8, 32);
+	memcpy(pseudo + 32, (const uint8_t[8]){ 0, 0, 0xab, 0xcd, 0, 0, 0, 6 }, 8);
+	assert_int_equal(checksum_fold(checksum_pseudo(packet, 6, 0xabcd)), plain_sum(pseudo, 40));
+}
+
 static void finished_checksum_verifies(void **state)
 {
 	uint8_t packet[61];
@@ -154,6 +206,9 @@ int main(void)
 		cmocka_unit_test(sum_of_all_ones_carries_around),
 		cmocka_unit_test(sum_may_be_continued),
 		cmocka_unit_test(sum_of_the_example_of_rfc_1071_fits),
+		cmocka_unit_test(long_runs_carry_around),
+		cmocka_unit_test(fold_keeps_every_carry),
+		cmocka_unit_test(pseudo_header_is_that_of_the_standards),
 		cmocka_unit_test(finished_checksum_verifies),
 		cmocka_unit_test(finish_keeps_the_pseudo_header_sum),
 		cmocka_unit_test(zero_of_udp_is_stored_as_ones),
