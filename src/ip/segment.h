@@ -21,13 +21,17 @@
 
 struct segmenter {
 	struct super super;
-	uint8_t headers[OFFLOAD_HEADER_MAX]; /* those of the super-packet, lengths and checksums zero */
+	uint8_t headers[OFFLOAD_HEADER_MAX]; /* those of the super-packet; what changes is zero */
 	size_t step;                         /* payload bytes of a segment */
 	size_t at;                           /* payload bytes given out */
-	uint16_t id;                         /* IPv4 identification of the next segment ... */
-	uint16_t id_step;                    /* ... and how many each takes */
+	bool done;
 	bool partial;
-	uint64_t ip_sum, l4_sum; /* of all that is the same in each segment */
+	uint16_t id;      /* IPv4 identification of the next segment ... */
+	uint16_t id_step; /* ... and how many each takes */
+	uint32_t seq;     /* TCP: of the first segment */
+	uint8_t flags;    /* TCP: of the super-packet */
+	uint16_t ip_sum;  /* of @headers, the IP header */
+	uint16_t l4_sum;  /* of the pseudo-header without length and, unless partial, the layer 4 header */
 };
 
 /**
@@ -40,7 +44,7 @@ struct segmenter {
  * @partial: leave the layer 4 checksum of each segment partial: the folded pseudo-header sum over its own length. To be
  *           set for super-packets.
  *
- * datapath rules, those of the kernel: IPv4 identification counts up, mod 2^16; TCP sequence advances, FIN and PSH only
+ * The rules are those of the kernel: IPv4 identification counts up, mod 2^16; TCP sequence advances, FIN and PSH only
  * on the last, CWR only on the first, all else copied; a UDP checksum of zero is sent as 0xffff.
  */
 void segment_begin(struct segmenter *it, const struct super *super, size_t step, bool partial);
@@ -60,8 +64,6 @@ bool segment_next(struct segmenter *it, uint8_t *headers, const uint8_t **payloa
  * segment_write() - The next segment, copied
  * @it:  after segment_begin()
  * @out: room for header_len + step bytes; not in the super-packet
- *
- * Summed while it is copied.
  *
  * Return: bytes written, 0 when there is no more.
  */
