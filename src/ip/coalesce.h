@@ -35,6 +35,7 @@ struct coalesced {
 	unsigned packets; /* that are in it */
 	size_t len;       /* of all parts */
 	size_t header_len;
+	bool partial; /* the packets themselves have partial checksums */
 };
 
 /* Called with each; @out is valid during the call. May not add packets. */
@@ -54,6 +55,7 @@ struct coalescer {
 	unsigned what;                                 /* enum coalesce_what, or-ed; may be changed between batches */
 	uint8_t open;                                  /* groups in use */
 	uint8_t order[COALESCE_GROUPS];                /* indices of groups, last used first; then those not in use */
+	struct coalesced alone;                        /* for a packet that is in no group */
 	struct coalesce_group groups[COALESCE_GROUPS]; /* 11 KB */
 };
 
