@@ -76,11 +76,14 @@ $(BUILD)/adit.conf.5: docs/adit.conf.5.in $(BUILD)/adit
 unit: $(UNITS)
 	$(Q)CMOCKA_MESSAGE_OUTPUT=TAP $(PROVE) -j 2 --exec '' $(UNITS)
 
-# The monitor with an engine for tests only, so it needs our objects; the general rule below takes none.
-$(BUILD)/netns/monitor_probe: tests/netns/monitor_probe.c $(BUILD)/unit.a
+# Probes that need our objects: the monitor with an engine for tests only, and the kernel's offloads beside ours; the
+# general rule below takes none.
+OWN_PROBES := $(BUILD)/netns/monitor_probe $(BUILD)/netns/offload_probe
+
+$(OWN_PROBES): $(BUILD)/netns/%: tests/netns/%.c $(BUILD)/unit.a
 	$(call say,CC,$@)
 	$(Q)mkdir -p $(@D)
-	$(Q)$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) -MMD -MP $(ALL_LDFLAGS) -o $@ $< $(BUILD)/unit.a $(ALL_LIBS)
+	$(Q)$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) -Itests/unit -MMD -MP $(ALL_LDFLAGS) -o $@ $< $(BUILD)/unit.a $(ALL_LIBS)
 
 $(BUILD)/netns/memscan: NETNS_LIBS := -lcrypto
 
@@ -99,9 +102,10 @@ NETNS_PAIR := $(addprefix tests/netns/,ocserv.t openconnect.t)
 NETNS_REST := $(filter-out $(NETNS_ALONE) $(NETNS_PAIR) $(if $(SAN),%/lib.t),$(sort $(wildcard tests/netns/*.t)))
 NETNS_RUN = ADIT=$(BUILD)/adit ADIT_CTL=build/adit ADIT_KEYLOG=$(SAN_BUILD)/keylog/adit \
 	UDPCOUNT=$(BUILD)/netns/udpcount PROBE=$(BUILD)/netns/monitor_probe MEMSCAN=$(BUILD)/netns/memscan \
+	OFFLOAD_PROBE=$(BUILD)/netns/offload_probe \
 	$(PROVE) --exec 'timeout -k 30 900'
 
-netns: $(BUILD)/adit $(BUILD)/netns/udpcount $(BUILD)/netns/monitor_probe $(BUILD)/netns/memscan
+netns: $(BUILD)/adit $(BUILD)/netns/udpcount $(BUILD)/netns/memscan $(OWN_PROBES)
 	$(Q)$(MAKE) --no-print-directory KEYLOG=1 all
 	$(Q)$(MAKE) --no-print-directory KEYLOG=0 SAN= all
 	$(Q)status=0; \
