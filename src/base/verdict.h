@@ -47,11 +47,17 @@ struct verdict_counts {
 /** verdict_name() - The counter's name in `status`, for example "drop_source"; PASS is "packets" */
 const char *verdict_name(enum verdict v);
 
-/** verdict_count() - Count one packet; @counts has one writer */
+/** verdict_add() - Count @n packets; @counts has one writer */
+static inline void verdict_add(struct verdict_counts *counts, enum verdict v, unsigned n)
+{
+	atomic_store_explicit(&counts->n[v], atomic_load_explicit(&counts->n[v], memory_order_relaxed) + n,
+			      memory_order_relaxed);
+}
+
+/** verdict_count() - Count one */
 static inline void verdict_count(struct verdict_counts *counts, enum verdict v)
 {
-	atomic_store_explicit(&counts->n[v], atomic_load_explicit(&counts->n[v], memory_order_relaxed) + 1,
-			      memory_order_relaxed);
+	verdict_add(counts, v, 1);
 }
 
 #endif

@@ -181,7 +181,7 @@ static json_t *op_status(void *arg)
 	const struct client *c = arg;
 	const struct path *paths[] = { &c->path };
 
-	return report_status("client", report_counters(paths, 1), op_sessions(arg));
+	return report_status("client", paths, 1, op_sessions(arg));
 }
 
 static bool is_meant(const struct client *c, const char *name)
@@ -284,6 +284,8 @@ static int open_all(struct client *c, const struct engine_start *start)
 		return ERR_NOMEM;
 	c->path.side = SESSION_CLIENT;
 	c->path.tun_fd = start->tun_fds[0];
+	c->path.tso = start->offloads.tso;
+	c->path.uso = start->offloads.uso;
 	c->path.table = c->table;
 	c->path.broken = on_device_gone;
 	c->path.owner = c;

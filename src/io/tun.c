@@ -16,17 +16,42 @@
 
 #define TUN_NODE "/dev/net/tun"
 
+/* Linux 6.2, newer than the headers of the oldest system we build on. */
+#ifndef TUN_F_USO4
+#define TUN_F_USO4 0x20
+#define TUN_F_USO6 0x40
+#endif
+
 static_assert(sizeof(struct tun_header) == TUN_HEADER_LEN, "struct virtio_net_hdr");
 static_assert((int)TUN_NAME_LEN == IFNAMSIZ, "interface names");
 
-static int queue_open(struct ifreq *request)
+/* The mask belongs to the device, so it is set even to nothing. An unknown bit is EINVAL: ask for less. */
+static int set_offloads(int fd, struct tun_offloads *offloads)
+{
+	const struct tun_offloads ladder[] = {
+		*offloads,
+		{ .tso = offloads->tso },
+		{ 0 },
+	};
+	unsigned long mask;
+
+	for (size_t i = 0; i < sizeof(ladder) / sizeof(ladder[0]); i++) {
+		mask = TUN_F_CSUM | (ladder[i].tso ? TUN_F_TSO4 | TUN_F_TSO6 | TUN_F_TSO_ECN : 0) |
+		       (ladder[i].uso ? TUN_F_USO4 | TUN_F_USO6 : 0);
+		*offloads = ladder[i];
+		if (ioctl(fd, TUNSETOFFLOAD, mask) == 0)
+			return 0;
+	}
+	return ioctl(fd, TUNSETOFFLOAD, 0);
+}
+
+static int queue_open(struct ifreq *request, struct tun_offloads *offloads)
 {
 	int saved, fd = open(TUN_NODE, O_RDWR | O_NONBLOCK | O_CLOEXEC);
 
 	if (fd < 0)
 		return ERR_SYS;
-	/* The offload mask belongs to the device, so it is set even to nothing. */
-	if (ioctl(fd, TUNSETIFF, request) < 0 || ioctl(fd, TUNSETOFFLOAD, 0) < 0) {
+	if (ioctl(fd, TUNSETIFF, request) < 0 || set_offloads(fd, offloads) < 0) {
 		saved = errno;
 		close(fd);
 		errno = saved;
@@ -35,7 +60,7 @@ static int queue_open(struct ifreq *request)
 	return fd;
 }
 
-int tun_open(char *name, int queues, int *fds)
+int tun_open(char *name, int queues, struct tun_offloads *offloads, int *fds)
 {
 	struct ifreq request = { .ifr_flags = IFF_TUN | IFF_NO_PI | IFF_VNET_HDR | IFF_TUN_EXCL };
 	int i, saved;
@@ -45,7 +70,7 @@ int tun_open(char *name, int queues, int *fds)
 		request.ifr_flags |= IFF_MULTI_QUEUE;
 	strncpy(request.ifr_name, name, IFNAMSIZ - 1);
 	for (i = 0; i < queues; i++) {
-		fds[i] = queue_open(&request);
+		fds[i] = queue_open(&request, offloads);
 		if (fds[i] < 0)
 			goto out;
 		/* Only the first queue creates the device; the kernel has filled in its name. */
@@ -83,14 +108,20 @@ int tun_read(int fd, struct tun_header *header, uint8_t *packet)
 
 int tun_write(int fd, const struct tun_header *header, const uint8_t *packet, size_t len)
 {
-	struct iovec parts[2] = {
-		{ (void *)header, TUN_HEADER_LEN },
-		{ (void *)packet, len },
-	};
-	ssize_t n;
+	struct iovec piece = { (void *)packet, len };
 
+	return tun_write_parts(fd, header, &piece, 1);
+}
+
+int tun_write_parts(int fd, const struct tun_header *header, const struct iovec *pieces, size_t n)
+{
+	struct iovec parts[1 + TUN_PARTS_MAX] = { { (void *)header, TUN_HEADER_LEN } };
+	ssize_t written;
+
+	assert(n <= TUN_PARTS_MAX);
+	memcpy(parts + 1, pieces, n * sizeof(parts[0]));
 	do
-		n = writev(fd, parts, 2);
-	while (n < 0 && errno == EINTR);
-	return n < 0 ? ERR_SYS : 0;
+		written = writev(fd, parts, 1 + (int)n);
+	while (written < 0 && errno == EINTR);
+	return written < 0 ? ERR_SYS : 0;
 }

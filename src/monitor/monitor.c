@@ -139,7 +139,8 @@ static int open_device(struct monitor *m)
 
 	do {
 		snprintf(m->start.device, sizeof(m->start.device), "%s", name);
-		r = tun_open(m->start.device, queues, m->start.tun_fds);
+		m->start.offloads = (struct tun_offloads){ m->conf->offload.tso, m->conf->offload.uso };
+		r = tun_open(m->start.device, queues, &m->start.offloads, m->start.tun_fds);
 	} while (r < 0 && errno == EBUSY && --tries > 0 && usleep(DEVICE_RETRY_US) == 0);
 	if (r < 0) {
 		log_err("cannot open tunnel device %s: %s", name,

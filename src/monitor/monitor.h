@@ -21,7 +21,8 @@ struct engine_start {
 	char device[TUN_NAME_LEN];   /* real name */
 	int workers;                 /* 1..TUN_QUEUES_MAX; 1 at a client */
 	int tun_fds[TUN_QUEUES_MAX]; /* one a worker */
-	int *listen_fds;             /* server: workers x conf->listen.len, worker w's begin at w x conf->listen.len */
+	struct tun_offloads offloads;
+	int *listen_fds; /* server: workers x conf->listen.len, worker w's begin at w x conf->listen.len */
 };
 
 /**

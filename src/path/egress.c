@@ -11,25 +11,14 @@
 #include "base/log.h"
 #include "io/sock.h"
 #include "io/tun.h"
-#include "ip/checksum.h"
+#include "ip/offload.h"
 #include "ip/packet.h"
+#include "ip/segment.h"
 #include "path/link.h"
 #include "path/path.h"
 #include "session/channel.h"
 #include "session/table.h"
 #include "wire/frame.h"
-
-enum { VIRTIO_NEEDS_CSUM = 1 }; /* VIRTIO_NET_HDR_F_NEEDS_CSUM */
-
-/* What the kernel left to us: the checksum. No other offload is on. */
-static enum verdict finish_packet(const struct tun_header *h, uint8_t *packet, size_t len)
-{
-	if (h->gso_type)
-		return DROP_OFFLOAD;
-	if (h->flags & VIRTIO_NEEDS_CSUM && checksum_finish(packet, len, h->csum_start, h->csum_offset) < 0)
-		return DROP_HEADER;
-	return PASS;
-}
 
 /* Sends @bytes, keeps in the channel what the socket does not take. A broken socket shows when it is read. */
 static bool send_sealed(struct channel *c, const uint8_t *bytes, size_t len)
@@ -47,14 +36,29 @@ static bool send_sealed(struct channel *c, const uint8_t *bytes, size_t len)
 	return !buf_len(&c->out);
 }
 
+/* Where the next packet is read to: behind what is gathered and the room for its frame header. */
+static uint8_t *next_packet(const struct path *p)
+{
+	return p->frames + p->gathered + FRAME_HEADER_LEN;
+}
+
+/* What is gathered becomes records. */
+static void seal_gathered(struct path *p)
+{
+	struct channel *c = p->sending->tx;
+
+	if (p->gathered && channel_seal_frames(c, p->frames, p->gathered, &p->sealed) < 0)
+		c->tx_ended = true;
+	p->frames += p->gathered;
+	p->gathered = 0;
+}
+
 /* Seals and sends what has been gathered for the session whose lock is held. */
 static void send_gathered(struct path *p)
 {
 	struct session *s = p->sending;
 
-	if (p->gathered && channel_seal_frames(s->tx, p->gather, p->gathered, &p->sealed) < 0)
-		s->tx->tx_ended = true;
-	p->gathered = 0;
+	seal_gathered(p);
 	if (!buf_len(&p->sealed))
 		return;
 	if (!send_sealed(s->tx, buf_data(&p->sealed), buf_len(&p->sealed)))
@@ -83,31 +87,91 @@ static bool can_send(const struct session *s)
 	return s->tx && !s->tx->tx_ended && !buf_len(&s->tx->out) && queue_empty(&s->queue);
 }
 
-static void count_sent(struct session *s, size_t len, uint64_t now_ms)
+static void count_sent(struct session *s, const struct super *super, uint64_t now_ms)
 {
-	atomic_fetch_add_explicit(&s->tx_packets, 1, memory_order_relaxed);
-	atomic_fetch_add_explicit(&s->tx_bytes, len, memory_order_relaxed);
+	atomic_fetch_add_explicit(&s->tx_packets, super->segments, memory_order_relaxed);
+	atomic_fetch_add_explicit(&s->tx_bytes, super->len, memory_order_relaxed);
 	atomic_store_explicit(&s->data_ms, now_ms, memory_order_relaxed);
+	atomic_store_explicit(&s->tx->tx_data_ms, now_ms, memory_order_relaxed);
 }
 
-/* The frame at the end of what is gathered joins it; in CSTP format it becomes a record at once. */
-static enum verdict gather_frame(struct path *p, size_t len, uint64_t now_ms)
+/* A peer with frames takes a super-packet as it is, within limits; any other takes packets. */
+static bool can_go_whole(const struct channel *c, const struct super *super)
+{
+	return c->format == FRAME_FORMAT_ADIT &&
+	       (super->segments == 1 || offload_piece_len(super) >= super_payload_len(super));
+}
+
+/* The packet at the end of what is gathered joins it. */
+static void gather_whole(struct path *p, struct super *super)
+{
+	if (!super->direct)
+		offload_finish(super);
+	frame_encode_data(super->partial ? FRAME_PARTIAL : 0, super->gso_size, super->len,
+			  super->packet - FRAME_HEADER_LEN);
+	p->sending->tx->tx_packets++;
+	p->gathered += FRAME_HEADER_LEN + super->len;
+}
+
+static void seal_frame(struct path *p, uint8_t *packet, size_t len)
 {
 	struct channel *c = p->sending->tx;
-	uint8_t *frame = p->gather + p->gathered;
 
-	if (c->format == FRAME_FORMAT_CSTP && len > FRAME_CSTP_PAYLOAD_MAX)
-		return DROP_TOO_BIG;
-	frame_encode_header(c->format, FRAME_DATA, len, frame);
-	c->tx_packets++;
-	atomic_store_explicit(&c->tx_data_ms, now_ms, memory_order_relaxed);
-	count_sent(p->sending, len, now_ms);
-	if (c->format == FRAME_FORMAT_ADIT) {
-		p->gathered += FRAME_HEADER_LEN + len;
-		return PASS;
-	}
-	if (channel_seal_frames(c, frame, FRAME_HEADER_LEN + len, &p->sealed) < 0)
+	if (channel_seal_frames(c, packet - FRAME_HEADER_LEN, FRAME_HEADER_LEN + len, &p->sealed) < 0)
 		c->tx_ended = true;
+	c->tx_packets++;
+}
+
+/* The packet at the end of what is gathered is cut, inside its own memory, into pieces that are sealed one by one. */
+static void seal_pieces(struct path *p, const struct super *super)
+{
+	bool whole = p->sending->tx->format == FRAME_FORMAT_ADIT && super->direct;
+	size_t len, step = whole ? offload_piece_len(super) : super->gso_size;
+	struct segmenter it;
+	uint8_t *piece;
+
+	seal_gathered(p);
+	segment_begin(&it, super, step, whole);
+	while ((piece = segment_in_place(&it, &len))) {
+		if (whole)
+			frame_encode_data(FRAME_PARTIAL, step > super->gso_size ? super->gso_size : 0, len,
+					  piece - FRAME_HEADER_LEN);
+		else
+			frame_encode_header(p->sending->tx->format, FRAME_DATA, len, piece - FRAME_HEADER_LEN);
+		seal_frame(p, piece, len);
+	}
+}
+
+/* One packet to a peer without frames: it is a record by itself. */
+static void seal_single(struct path *p, struct super *super)
+{
+	offload_finish(super);
+	frame_encode_header(FRAME_FORMAT_CSTP, FRAME_DATA, super->len, super->packet - FRAME_HEADER_LEN);
+	seal_frame(p, super->packet, super->len);
+}
+
+/* The packet at the end of what is gathered, for the session whose lock is held and which can send. */
+static enum verdict send_packet(struct path *p, const struct tun_header *header, size_t len, uint64_t now_ms,
+				unsigned *packets)
+{
+	struct channel *c = p->sending->tx;
+	struct super super;
+	enum verdict v = offload_read(header, next_packet(p), len, &super);
+	size_t longest;
+
+	if (v != PASS)
+		return v;
+	*packets = super.segments;
+	longest = super.segments > 1 ? super.header_len + super.gso_size : len;
+	if (c->format == FRAME_FORMAT_CSTP && longest > FRAME_CSTP_PAYLOAD_MAX)
+		return DROP_TOO_BIG;
+	if (can_go_whole(c, &super))
+		gather_whole(p, &super);
+	else if (super.segments > 1)
+		seal_pieces(p, &super);
+	else
+		seal_single(p, &super);
+	count_sent(p->sending, &super, now_ms);
 	return PASS;
 }
 
@@ -117,29 +181,25 @@ static void count_stale(struct path *p, unsigned packets)
 		verdict_count(&p->egress, DROP_QUEUE);
 }
 
-/* One packet, lying behind the room for its header at the end of what is gathered. */
-static enum verdict egress_packet(struct path *p, const struct tun_header *header, size_t len, uint64_t now_ms)
+/* One packet or super-packet, lying behind the room for its header at the end of what is gathered. */
+static enum verdict egress_packet(struct path *p, const struct tun_header *header, size_t len, uint64_t now_ms,
+				  unsigned *packets)
 {
-	uint8_t *packet = p->gather + p->gathered + FRAME_HEADER_LEN;
 	struct session *s;
 	struct addr dst;
-	enum verdict v;
+	enum verdict v = packet_dst(next_packet(p), len, &dst);
 
-	if ((v = finish_packet(header, packet, len)) != PASS || (v = packet_dst(packet, len, &dst)) != PASS)
+	if (v != PASS)
 		return v;
 	s = session_by_dst(p->table, &dst);
 	if (!s)
 		return DROP_NO_SESSION;
-	if (s != p->sending) {
-		switch_session(p, s); /* leaves nothing gathered: the packet moves to the front */
-		memmove(p->gather + FRAME_HEADER_LEN, packet, len);
-		packet = p->gather + FRAME_HEADER_LEN;
-	}
-	if (!can_send(s)) {
-		count_stale(p, queue_expire(&s->queue, now_ms));
-		return queue_push(&s->queue, packet, len, now_ms) < 0 ? DROP_QUEUE : PASS;
-	}
-	return gather_frame(p, len, now_ms);
+	if (s != p->sending)
+		switch_session(p, s); /* what was gathered is sealed, so the packet is the first of what comes */
+	if (can_send(s))
+		return send_packet(p, header, len, now_ms, packets);
+	count_stale(p, queue_expire(&s->queue, now_ms));
+	return queue_push(&s->queue, header, next_packet(p), len, now_ms) < 0 ? DROP_QUEUE : PASS;
 }
 
 /* A client has one session: while its stream is full the TUN's own queue holds the packets. */
@@ -153,19 +213,24 @@ static bool must_wait(struct path *p)
 void egress_tun(struct path *p, uint64_t now_ms)
 {
 	struct tun_header header;
-	size_t packets = 0, bytes = 0;
+	size_t reads = 0, bytes = 0;
+	unsigned packets;
+	enum verdict v;
 	int len;
 
 	p->written = 0;
 	p->written_bytes = 0;
+	p->frames = p->gather;
 	urcu_memb_read_lock();
-	while (packets < PATH_BATCH_PACKETS && bytes < PATH_BATCH_BYTES && !must_wait(p)) {
-		len = tun_read(p->tun_fd, &header, p->gather + p->gathered + FRAME_HEADER_LEN);
+	while (reads < PATH_BATCH_PACKETS && bytes < PATH_BATCH_BYTES && !must_wait(p)) {
+		len = tun_read(p->tun_fd, &header, next_packet(p));
 		if (len < 0)
 			break;
-		packets++;
+		reads++;
 		bytes += (size_t)len;
-		verdict_count(&p->egress, egress_packet(p, &header, (size_t)len, now_ms));
+		packets = 1;
+		v = egress_packet(p, &header, (size_t)len, now_ms, &packets);
+		verdict_add(&p->egress, v, packets);
 	}
 	switch_session(p, NULL);
 	urcu_memb_read_unlock();
@@ -174,18 +239,25 @@ void egress_tun(struct path *p, uint64_t now_ms)
 /* Seals waiting packets into the channel until it is full. Under tx_lock. */
 static void drain_queue(struct path *p, struct session *s, uint64_t now_ms)
 {
+	struct tun_header header;
 	const uint8_t *packet;
+	unsigned packets;
+	enum verdict v;
 	size_t len;
 
 	p->sending = s;
+	p->frames = p->gather;
 	count_stale(p, queue_expire(&s->queue, now_ms));
-	while (!s->tx->tx_ended && !buf_len(&s->tx->out) && (packet = queue_front(&s->queue, &len))) {
-		memcpy(p->gather + p->gathered + FRAME_HEADER_LEN, packet, len);
-		if (gather_frame(p, len, now_ms) != PASS)
-			verdict_count(&p->egress, DROP_TOO_BIG);
+	while (!s->tx->tx_ended && !buf_len(&s->tx->out) && (packet = queue_front(&s->queue, &header, &len))) {
+		memcpy(next_packet(p), packet, len);
+		v = send_packet(p, &header, len, now_ms, &packets);
+		if (v != PASS)
+			verdict_count(&p->egress, v);
 		queue_pop(&s->queue);
-		if (p->gathered + buf_len(&p->sealed) >= PATH_BATCH_BYTES / 4)
+		if (p->gathered + buf_len(&p->sealed) >= PATH_BATCH_BYTES / 4) {
 			send_gathered(p);
+			p->frames = p->gather;
+		}
 	}
 	send_gathered(p);
 	p->sending = NULL;

@@ -5,12 +5,17 @@
  */
 #include "path/ingress.h"
 
+#include <errno.h>
+
 #include "base/err.h"
 #include "base/log.h"
 #include "crypto/records.h"
 #include "io/sock.h"
 #include "io/tun.h"
+#include "ip/coalesce.h"
+#include "ip/offload.h"
 #include "ip/packet.h"
+#include "ip/segment.h"
 #include "path/egress.h"
 #include "path/path.h"
 #include "session/channel.h"
@@ -44,22 +49,98 @@ static enum verdict check_at_client(const struct session *s, const struct packet
 	return PASS;
 }
 
-static enum verdict ingress_packet(struct path *p, const struct session *s, const struct frame *f)
+/* The kernel has refused a super-packet: from now on this worker cuts those of its kind. */
+static void stop_offload(struct path *p, uint8_t gso_type)
 {
-	static const struct tun_header plain_header;
+	_Atomic bool *offload = gso_type == TUN_GSO_UDP ? &p->uso : &p->tso;
+
+	log_warn("the kernel refuses super-packets, going on without: offload=%s",
+		 gso_type == TUN_GSO_UDP ? "uso" : "tso");
+	atomic_store_explicit(offload, false, memory_order_relaxed);
+	p->coalescer->what = (p->tso ? COALESCE_TCP : 0) | (p->uso ? COALESCE_UDP : 0);
+}
+
+static bool tun_takes(const struct path *p, enum super_kind kind)
+{
+	return atomic_load_explicit(kind == SUPER_UDP ? &p->uso : &p->tso, memory_order_relaxed);
+}
+
+static enum verdict write_pieces(struct path *p, const struct super *super)
+{
+	static const struct tun_header plain;
+	struct segmenter it;
+	enum verdict v = PASS;
+	uint8_t *packet;
+	size_t len;
+
+	segment_begin(&it, super, super->gso_size, false);
+	while ((packet = segment_in_place(&it, &len)))
+		if (tun_write(p->tun_fd, &plain, packet, len) < 0)
+			v = DROP_TUN_WRITE;
+	return v;
+}
+
+static enum verdict write_super(struct path *p, const struct super *super)
+{
+	struct tun_header header;
+
+	p->written += super->segments;
+	p->written_bytes += super->len;
+	if (super->segments > 1 && !tun_takes(p, super->kind))
+		return write_pieces(p, super);
+	offload_header(super, &header);
+	if (tun_write(p->tun_fd, &header, super->packet, super->len) == 0)
+		return PASS;
+	if (super->segments == 1 || errno != EINVAL)
+		return DROP_TUN_WRITE;
+	stop_offload(p, header.gso_type);
+	return write_pieces(p, super);
+}
+
+void ingress_write_merged(void *path, const struct coalesced *merged)
+{
+	struct path *p = path;
+	struct tun_header header;
+	const uint8_t *packet;
+	size_t len;
+
+	p->written += merged->packets;
+	p->written_bytes += merged->len;
+	if (tun_write_parts(p->tun_fd, &merged->header, merged->parts, merged->n_parts) == 0)
+		return;
+	if (merged->packets == 1 || errno != EINVAL) {
+		verdict_add(&p->ingress, DROP_TUN_WRITE, merged->packets);
+		return;
+	}
+	stop_offload(p, merged->header.gso_type);
+	for (unsigned i = 0; i < merged->packets; i++) {
+		packet = coalesced_packet(merged, i, &header, &len);
+		if (tun_write(p->tun_fd, &header, packet, len) < 0)
+			verdict_count(&p->ingress, DROP_TUN_WRITE);
+	}
+}
+
+/* A peer with frames sends super-packets; what another sends packet by packet is merged before it is written. */
+static enum verdict ingress_packet(struct path *p, const struct channel *c, const struct frame *f, unsigned *packets)
+{
+	const struct session *s = c->session;
 	struct packet packet;
+	struct super super;
 	enum verdict v;
 
-	if (f->len > p->mtu)
-		return DROP_TOO_BIG;
 	if ((v = packet_parse(f->payload, f->len, &packet)) != PASS)
 		return v;
 	v = p->side == SESSION_GATEWAY ? check_at_gateway(p, s, &packet) : check_at_client(s, &packet);
 	if (v != PASS)
 		return v;
-	p->written++;
-	p->written_bytes += f->len;
-	return tun_write(p->tun_fd, &plain_header, f->payload, f->len) < 0 ? DROP_TUN_WRITE : PASS;
+	v = offload_check((uint8_t *)f->payload, f->len, f->gso_size, f->flags & FRAME_PARTIAL, p->mtu, &super);
+	if (v != PASS)
+		return v;
+	*packets = super.segments;
+	if (c->format == FRAME_FORMAT_ADIT)
+		return write_super(p, &super);
+	coalesce_add(p->coalescer, &super);
+	return PASS;
 }
 
 /*
@@ -74,11 +155,12 @@ static void let_egress_catch_up(struct path *p, uint64_t now_ms)
 
 static void deliver(struct path *p, struct channel *c, const struct frame *f, struct tally *tally)
 {
-	enum verdict v = ingress_packet(p, c->session, f);
+	unsigned packets = 1;
+	enum verdict v = ingress_packet(p, c, f, &packets);
 
-	verdict_count(&p->ingress, v);
+	verdict_add(&p->ingress, v, packets);
 	c->rx_packets++;
-	tally->packets++;
+	tally->packets += packets;
 	tally->bytes += f->len;
 }
 
@@ -129,9 +211,10 @@ static int take_frames(struct path *p, struct channel *c, struct buf *plain, uin
 			buf_consume(plain, (size_t)used);
 		let_egress_catch_up(p, now_ms);
 	}
+	coalesce_flush(p->coalescer);
 	urcu_memb_read_unlock();
 	count_received(c->session, &tally, now_ms);
-	c->rx_more = tally.packets == PATH_TURN_PACKETS && c->state != CHANNEL_CLOSED;
+	c->rx_more = tally.packets >= PATH_TURN_PACKETS && c->state != CHANNEL_CLOSED;
 	return r == ERR_PROTO || used == ERR_PROTO ? ERR_PROTO : 0;
 }
 

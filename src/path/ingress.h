@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 struct channel;
+struct coalesced;
 struct path;
 
 /**
@@ -21,5 +22,8 @@ void ingress_stream(struct path *p, struct channel *c, uint64_t now_ms);
 
 /** ingress_begin() - Deliver what has arrived already: behind the handshake, or held until now */
 void ingress_begin(struct path *p, struct channel *c, uint64_t now_ms);
+
+/** ingress_write_merged() - For the coalescer of a path: write what it gives into the TUN */
+void ingress_write_merged(void *path, const struct coalesced *merged);
 
 #endif

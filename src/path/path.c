@@ -7,7 +7,9 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/log.h"
+#include "ip/coalesce.h"
 #include "path/egress.h"
+#include "path/ingress.h"
 #include "path/mailbox.h"
 #include "wire/frame.h"
 
@@ -32,9 +34,11 @@ int path_open(struct path *p, uv_loop_t *loop)
 	p->loop = loop;
 	p->gather = malloc(GATHER_LEN);
 	p->wire = malloc(PATH_WIRE_LEN);
+	p->coalescer = malloc(sizeof(*p->coalescer));
 	p->mailbox = mailbox_new(loop);
-	if (!p->gather || !p->wire || !p->mailbox)
+	if (!p->gather || !p->wire || !p->coalescer || !p->mailbox)
 		return ERR_NOMEM;
+	coalesce_init(p->coalescer, ingress_write_merged, p, (p->tso ? COALESCE_TCP : 0) | (p->uso ? COALESCE_UDP : 0));
 	p->tun_poll.data = p;
 	if (uv_poll_init(loop, &p->tun_poll, p->tun_fd) < 0)
 		return ERR_SYS;
@@ -61,9 +65,11 @@ void path_close(struct path *p)
 	mailbox_close(p->mailbox);
 	free(p->gather);
 	free(p->wire);
+	free(p->coalescer);
 	buf_fini(&p->sealed);
 	buf_fini(&p->plain);
 	p->gather = p->wire = NULL;
+	p->coalescer = NULL;
 }
 
 void path_fini(struct path *p)

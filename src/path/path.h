@@ -6,6 +6,7 @@
 #ifndef PATH_PATH_H
 #define PATH_PATH_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <uv.h>
@@ -14,6 +15,7 @@
 #include "base/verdict.h"
 #include "session/session.h"
 
+struct coalescer;
 struct mailbox;
 struct session_table;
 
@@ -29,6 +31,7 @@ struct path {
 	enum session_side side;
 	int tun_fd;
 	unsigned mtu;          /* of the tunnel: longer packets from a peer are dropped */
+	_Atomic bool tso, uso; /* the TUN takes super-packets of TCP, of UDP; cleared when it refuses one */
 	bool client_to_client; /* gateway */
 	struct session_table *table;
 	void (*broken)(void *owner); /* the device is gone: told once, nothing passes any more */
@@ -43,12 +46,14 @@ struct path {
 	struct verdict_counts egress, ingress; /* PASS counts packets */
 
 	/* memory for one batch, laid out once */
-	struct session *sending; /* session whose tx_lock is held */
-	uint8_t *gather;         /* frames on their way out: header, packet, header, packet, ... */
-	size_t gathered;
+	struct session *sending; /* whose tx_lock is held */
+	uint8_t *gather;         /* packets of one turn, each behind the room for its frame header */
+	uint8_t *frames;         /* in it: frames to be sealed together */
+	size_t gathered;         /* their bytes */
 	struct buf sealed;
 	uint8_t *wire; /* bytes as received */
 	struct buf plain;
+	struct coalescer *coalescer; /* what a peer without frames sends, packet by packet, for the TUN */
 };
 
 /** path_open() - Allocate and begin to read the TUN queue on @loop. Return: 0, ERR_NOMEM, or ERR_SYS */

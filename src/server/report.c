@@ -209,14 +209,21 @@ json_t *report_event_session(const json_t *session)
 	return o;
 }
 
-json_t *report_status(const char *role, json_t *counters, json_t *sessions)
+json_t *report_status(const char *role, const struct path *const *paths, size_t paths_len, json_t *sessions)
 {
+	json_t *counters = report_counters(paths, paths_len);
+	bool tso = true, uso = true;
+
+	for (size_t i = 0; i < paths_len; i++) {
+		tso = tso && paths[i]->tso;
+		uso = uso && paths[i]->uso;
+	}
 	if (!counters || !sessions) {
 		json_decref(counters);
 		json_decref(sessions);
 		return NULL;
 	}
 	return json_pack("{s:s, s:s, s:s, s:{s:b, s:b, s:b, s:b}, s:o, s:o}", "role", role, "version", ADIT_VERSION,
-			 "aead", "evp", "offloads", "tso", 0, "uso", 0, "udp_gso", 0, "udp_gro", 0, "counters",
+			 "aead", "evp", "offloads", "tso", tso, "uso", uso, "udp_gso", 0, "udp_gro", 0, "counters",
 			 counters, "sessions", sessions);
 }

@@ -55,7 +55,13 @@ json_t *report_event(const char *event, struct session *s, const char *name, con
 /** report_event_session() - The "session" event of an element of `sessions`, which stays the caller's */
 json_t *report_event_session(const json_t *session);
 
-/** report_status() - The `status` object around @sessions (its reference is taken) and @counters (likewise) */
-json_t *report_status(const char *role, json_t *counters, json_t *sessions);
+/**
+ * report_status() - The `status` object
+ * @role:      "server" or "client"
+ * @paths:     the workers', for counters and offloads
+ * @paths_len: at least 1
+ * @sessions:  its reference is taken
+ */
+json_t *report_status(const char *role, const struct path *const *paths, size_t paths_len, json_t *sessions);
 
 #endif

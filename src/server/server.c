@@ -71,7 +71,7 @@ static json_t *op_status(void *arg)
 
 	for (i = 0; i < server->workers_len; i++)
 		paths[i] = &server->workers[i].path;
-	return report_status("server", report_counters(paths, (size_t)server->workers_len), op_sessions(arg));
+	return report_status("server", paths, (size_t)server->workers_len, op_sessions(arg));
 }
 
 /* Sessions of one name, or all; what is done with each. */

@@ -108,6 +108,8 @@ int worker_open(struct worker *w, struct server *server, int index, const struct
 	uv_idle_init(w->loop, &w->handshakes);
 	w->path.side = SESSION_GATEWAY;
 	w->path.tun_fd = start->tun_fds[index];
+	w->path.tso = start->offloads.tso;
+	w->path.uso = start->offloads.uso;
 	w->path.mtu = (unsigned)server->conf->tunnel.mtu;
 	w->path.client_to_client = server->conf->client_to_client;
 	w->path.table = server->table;

@@ -10,6 +10,7 @@
 struct entry {
 	uint64_t queued_ms;
 	size_t len;
+	struct tun_header header;
 };
 
 static struct entry front_entry(const struct queue *q)
@@ -21,9 +22,9 @@ static struct entry front_entry(const struct queue *q)
 	return e;
 }
 
-int queue_push(struct queue *q, const uint8_t *packet, size_t len, uint64_t now_ms)
+int queue_push(struct queue *q, const struct tun_header *header, const uint8_t *packet, size_t len, uint64_t now_ms)
 {
-	struct entry e = { .queued_ms = now_ms, .len = len };
+	struct entry e = { .queued_ms = now_ms, .len = len, .header = *header };
 	uint8_t *at;
 	int r;
 
@@ -52,11 +53,15 @@ unsigned queue_expire(struct queue *q, uint64_t now_ms)
 	return expired;
 }
 
-const uint8_t *queue_front(struct queue *q, size_t *len)
+const uint8_t *queue_front(struct queue *q, struct tun_header *header, size_t *len)
 {
+	struct entry e;
+
 	if (queue_empty(q))
 		return NULL;
-	*len = front_entry(q).len;
+	e = front_entry(q);
+	*header = e.header;
+	*len = e.len;
 	return buf_data(&q->bytes) + sizeof(struct entry);
 }
 

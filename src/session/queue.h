@@ -8,15 +8,16 @@
 #include <stdint.h>
 
 #include "base/buf.h"
+#include "ip/tun_header.h"
 
 enum { QUEUE_BYTES_MAX = 512 * 1024, QUEUE_AGE_MAX_MS = 2000 };
 
 struct queue {
-	struct buf bytes; /* entries: length, time, packet; no storage while empty */
+	struct buf bytes; /* entries: time, length, header, packet; no storage while empty */
 };
 
-/** queue_push() - Copy a packet to the end. Return: 0, ERR_FULL, or ERR_NOMEM */
-int queue_push(struct queue *q, const uint8_t *packet, size_t len, uint64_t now_ms);
+/** queue_push() - Copy a packet, as read with its header, to the end. Return: 0, ERR_FULL, or ERR_NOMEM */
+int queue_push(struct queue *q, const struct tun_header *header, const uint8_t *packet, size_t len, uint64_t now_ms);
 
 /**
  * queue_expire() - Throw away from the front what is not worth sending any more
@@ -25,8 +26,8 @@ int queue_push(struct queue *q, const uint8_t *packet, size_t len, uint64_t now_
  */
 unsigned queue_expire(struct queue *q, uint64_t now_ms);
 
-/** queue_front() - The oldest packet, valid until the next call on @q, its length in @len; NULL when there is none */
-const uint8_t *queue_front(struct queue *q, size_t *len);
+/** queue_front() - The oldest packet, valid until the next call on @q, its header and length; NULL: there is none */
+const uint8_t *queue_front(struct queue *q, struct tun_header *header, size_t *len);
 
 /** queue_pop() - Drop the packet that queue_front() gave */
 void queue_pop(struct queue *q);

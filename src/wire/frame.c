@@ -16,11 +16,10 @@ static int decode_cstp(const uint8_t *h, struct frame *out)
 	return out->len > FRAME_CSTP_PAYLOAD_MAX ? ERR_PROTO : 0;
 }
 
-/* Flags and gso_size belong to super-packets, which are negotiated apart: here they must be zero. */
 static int decode_adit(const uint8_t *h, struct frame *out)
 {
 	*out = (struct frame){ .kind = h[0], .flags = h[1], .gso_size = (uint16_t)(h[2] << 8 | h[3]) };
-	if (out->flags || out->gso_size)
+	if (out->flags & ~FRAME_PARTIAL || (out->kind != FRAME_DATA && (out->flags || out->gso_size)))
 		return ERR_PROTO;
 	out->len = (size_t)h[4] << 24 | (size_t)h[5] << 16 | (size_t)h[6] << 8 | h[7];
 	return out->len > FRAME_ADIT_PAYLOAD_MAX ? ERR_PROTO : 0;
@@ -58,4 +57,12 @@ void frame_encode_header(enum frame_format format, uint8_t kind, size_t len, uin
 	out[5] = (uint8_t)(len >> 16);
 	out[6] = (uint8_t)(len >> 8);
 	out[7] = (uint8_t)len;
+}
+
+void frame_encode_data(uint8_t flags, uint16_t gso_size, size_t len, uint8_t out[FRAME_HEADER_LEN])
+{
+	frame_encode_header(FRAME_FORMAT_ADIT, FRAME_DATA, len, out);
+	out[1] = flags;
+	out[2] = (uint8_t)(gso_size >> 8);
+	out[3] = (uint8_t)gso_size;
 }

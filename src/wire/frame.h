@@ -36,10 +36,14 @@ enum {
 	FRAME_BYE_LOGOUT = 0xb0, /* first byte of DISCONNECT: for good */
 };
 
+enum frame_flag {
+	FRAME_PARTIAL = 1, /* DATA: the checksum of layer 4 is left to the receiver's kernel */
+};
+
 struct frame {
 	uint8_t kind;
-	uint8_t flags;          /* adit: 0, other values are a protocol error */
-	uint16_t gso_size;      /* adit: 0, one packet; other values are a protocol error */
+	uint8_t flags;          /* enum frame_flag; CSTP: 0 */
+	uint16_t gso_size;      /* DATA: payload of each packet but the last in this super-packet; 0: one packet */
 	const uint8_t *payload; /* borrowed */
 	size_t len;
 };
@@ -52,7 +56,8 @@ struct frame {
  * @out:    filled on success, borrows @data
  *
  * Return: bytes the frame takes (header included), ERR_SHORT (more needed), ERR_PROTO (magic, reserved byte, length
- * over the limit, flags or gso_size set); @out is untouched unless a frame was read.
+ * over the limit, an unknown flag, flags or gso_size of anything but DATA); @out is untouched unless a frame was read.
+ * Whether gso_size fits the packet is for offload_check() to say.
  */
 int frame_decode(enum frame_format format, const uint8_t *data, size_t len, struct frame *out);
 
@@ -64,5 +69,8 @@ int frame_decode(enum frame_format format, const uint8_t *data, size_t len, stru
  * @out:    FRAME_HEADER_LEN bytes
  */
 void frame_encode_header(enum frame_format format, uint8_t kind, size_t len, uint8_t out[FRAME_HEADER_LEN]);
+
+/** frame_encode_data() - The same in adit format for DATA with @flags (enum frame_flag) and @gso_size */
+void frame_encode_data(uint8_t flags, uint16_t gso_size, size_t len, uint8_t out[FRAME_HEADER_LEN]);
 
 #endif

@@ -261,8 +261,26 @@ counts raw gw drop_frame_unknown+1 frame 0x40
 counts raw gw drop_frame_unknown+1 frame 0x43 00
 tell raw frame 3 deadbeef >/dev/null
 is "gw: a DPD request is echoed in a frame of ours" "$(tell raw next)" "4 deadbeef"
-ends_stream raw "$proto" send 0001000000000000
-for bytes in 0080000000000000 0000010000000000 0300000100000000 0000000000010000 00000000ffffffff; do
+# Super-packets: what they claim must fit.
+supers='3 three_tcp4 three_tcp6 three_udp4 three_udp6 not_partial
+64 sixty_four
+1 not_more_than_one partial_tcp4 partial_udp6'
+lies='drop_offload_fields sixty_five tiny syn rst urg offset_small offset_beyond udp_length icmp_gso icmp_partial
+drop_offload_fields options extension fragment
+drop_header_checksum header_checksum
+drop_too_big segment_too_big'
+while read -r number names; do
+	for name in $names; do
+		passes raw gw raw "$number" super "$name"
+	done
+done <<<"$supers"
+while read -r counter names; do
+	for name in $names; do
+		counts raw gw "$counter+1" super "$name"
+	done
+done <<<"$lies"
+ends_stream raw "$proto" send 0002000000000000
+for bytes in 0080000000000000 0300000100000000 0301000000000000 0000000000010000 00000000ffffffff; do
 	reconnect frames
 	ends_stream raw "$proto" send $bytes
 done
@@ -341,7 +359,9 @@ breaks_stream()
 
 breaks_stream send 5354460200000300
 breaks_stream send 0080000000000000
-breaks_stream send 0000010000000000
+passes fake bob vpn.test 3 super three_tcp4
+counts fake bob drop_offload_fields+1 super tiny
+breaks_stream send 0300010000000000
 breaks_stream send 0000000000010000
 breaks_stream frame 8 0102
 breaks_stream "$(end_frame 0)"

@@ -52,7 +52,7 @@ static json_t *op_sessions(void *arg)
 
 static json_t *op_status(void *arg)
 {
-	return report_status("server", report_counters(NULL, 0), op_sessions(arg));
+	return report_status("server", NULL, 0, op_sessions(arg));
 }
 
 static int op_disconnect(void *arg, const char *name)

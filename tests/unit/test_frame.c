@@ -120,13 +120,40 @@ static void frame_over_the_limit_is_refused_before_it_has_come(void **state)
 	assert_int_equal(frame_decode(FRAME_FORMAT_ADIT, stream, FRAME_HEADER_LEN, &f), ERR_PROTO);
 }
 
-static void adit_flags_and_gso_size_are_refused(void **state)
+static void super_packet_header_is_that_of_the_protocol(void **state)
+{
+	static const uint8_t data[] = { 0, 1, 0x05, 0x14, 0, 0, 0xff, 0xff };
+	struct frame f;
+
+	(void)state;
+	frame_encode_data(FRAME_PARTIAL, 1300, 65535, stream);
+	assert_memory_equal(stream, data, sizeof(data));
+	assert_int_equal(frame_decode(FRAME_FORMAT_ADIT, stream, sizeof(data), &f), ERR_SHORT);
+	frame_encode_data(FRAME_PARTIAL, 1300, 8, stream);
+	assert_int_equal(frame_decode(FRAME_FORMAT_ADIT, stream, 16, &f), 16);
+	assert_int_equal(f.flags, FRAME_PARTIAL);
+	assert_int_equal(f.gso_size, 1300);
+}
+
+static void unknown_flags_are_refused(void **state)
+{
+	struct frame f;
+
+	(void)state;
+	for (int bit = 1; bit < 8; bit++) {
+		frame(FRAME_FORMAT_ADIT, FRAME_DATA, 20);
+		stream[1] = (uint8_t)(1 << bit);
+		assert_int_equal(frame_decode(FRAME_FORMAT_ADIT, stream, sizeof(stream), &f), ERR_PROTO);
+	}
+}
+
+static void only_data_has_flags_and_gso_size(void **state)
 {
 	struct frame f;
 
 	(void)state;
 	for (int i = 1; i <= 3; i++) {
-		frame(FRAME_FORMAT_ADIT, FRAME_DATA, 20);
+		frame(FRAME_FORMAT_ADIT, FRAME_DPD_REQ, 20);
 		stream[i] = 1;
 		assert_int_equal(frame_decode(FRAME_FORMAT_ADIT, stream, sizeof(stream), &f), ERR_PROTO);
 	}
@@ -143,7 +170,9 @@ int main(void)
 		cmocka_unit_test(cstp_with_a_wrong_magic_is_refused),
 		cmocka_unit_test(cstp_with_a_reserved_byte_is_refused),
 		cmocka_unit_test(frame_over_the_limit_is_refused_before_it_has_come),
-		cmocka_unit_test(adit_flags_and_gso_size_are_refused),
+		cmocka_unit_test(super_packet_header_is_that_of_the_protocol),
+		cmocka_unit_test(unknown_flags_are_refused),
+		cmocka_unit_test(only_data_has_flags_and_gso_size),
 	};
 
 	return cmocka_run_group_tests_name("frame", tests, NULL, NULL);

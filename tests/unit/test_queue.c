@@ -19,17 +19,19 @@ static int push(struct queue *q, uint8_t number, size_t len, uint64_t now_ms)
 	static uint8_t packet[QUEUE_BYTES_MAX];
 
 	memset(packet, number, len);
-	return queue_push(q, packet, len, now_ms);
+	return queue_push(q, &(struct tun_header){ .gso_size = number }, packet, len, now_ms);
 }
 
 static void check_front(struct queue *q, uint64_t now_ms, uint8_t number, size_t want)
 {
-	size_t len = 0;
+	struct tun_header header;
 	const uint8_t *packet;
+	size_t len = 0;
 
 	assert_int_equal(queue_expire(q, now_ms), 0);
-	packet = queue_front(q, &len);
+	packet = queue_front(q, &header, &len);
 	assert_non_null(packet);
+	assert_int_equal(header.gso_size, number);
 	assert_int_equal(len, want);
 	assert_int_equal(packet[0], number);
 	assert_int_equal(packet[len - 1], number);
@@ -38,12 +40,13 @@ static void check_front(struct queue *q, uint64_t now_ms, uint8_t number, size_t
 static void new_queue_is_empty(void **state)
 {
 	struct queue q = { 0 };
+	struct tun_header header;
 	size_t len;
 
 	(void)state;
 	assert_true(queue_empty(&q));
 	assert_int_equal(queue_expire(&q, NOW), 0);
-	assert_null(queue_front(&q, &len));
+	assert_null(queue_front(&q, &header, &len));
 	queue_fini(&q);
 }
 
@@ -105,6 +108,7 @@ static void packet_as_old_as_allowed_is_kept(void **state)
 static void older_packets_are_dropped_and_counted(void **state)
 {
 	struct queue q = { 0 };
+	struct tun_header header;
 	size_t len;
 
 	(void)state;
@@ -112,9 +116,9 @@ static void older_packets_are_dropped_and_counted(void **state)
 	push(&q, 2, PACKET_LEN, NOW);
 	push(&q, 3, PACKET_LEN, NOW + 1);
 	assert_int_equal(queue_expire(&q, NOW + QUEUE_AGE_MAX_MS + 1), 2);
-	assert_int_equal(queue_front(&q, &len)[0], 3);
+	assert_int_equal(queue_front(&q, &header, &len)[0], 3);
 	assert_int_equal(queue_expire(&q, NOW + QUEUE_AGE_MAX_MS + 2), 1);
-	assert_null(queue_front(&q, &len));
+	assert_null(queue_front(&q, &header, &len));
 	assert_true(queue_empty(&q));
 }
 

@@ -139,9 +139,8 @@ static void status_has_its_form(void **state)
 	struct session s = a_session();
 
 	(void)state;
-	assert_form("status.schema.json",
-		    report_status("server", report_counters(NULL, 0), list_of(report_session(&s))));
-	assert_form("status.schema.json", report_status("client", report_counters(NULL, 0), json_array()));
+	assert_form("status.schema.json", report_status("server", NULL, 0, list_of(report_session(&s))));
+	assert_form("status.schema.json", report_status("client", NULL, 0, json_array()));
 }
 
 static void other_forms_of_status_are_refused(void **state)
@@ -150,17 +149,27 @@ static void other_forms_of_status_are_refused(void **state)
 	json_t *broken = report_session(&s);
 
 	(void)state;
-	refuse_form("status.schema.json", report_status("router", report_counters(NULL, 0), json_array()));
-	refuse_form("status.schema.json", report_status("server", json_object(), json_array()));
+	refuse_form("status.schema.json", report_status("router", NULL, 0, json_array()));
 	json_object_del(broken, "name");
-	refuse_form("status.schema.json", report_status("server", report_counters(NULL, 0), list_of(broken)));
+	refuse_form("status.schema.json", report_status("server", NULL, 0, list_of(broken)));
 }
 
 static void status_without_its_parts_is_none(void **state)
 {
 	(void)state;
-	assert_null(report_status("server", NULL, json_array()));
-	assert_null(report_status("server", json_object(), NULL));
+	assert_null(report_status("server", NULL, 0, NULL));
+}
+
+static void offload_is_in_use_when_all_workers_use_it(void **state)
+{
+	static struct path one = { .tso = true, .uso = true }, two = { .tso = true };
+	const struct path *const paths[] = { &one, &two };
+	json_t *o = report_status("server", paths, 2, json_array()), *offloads = json_object_get(o, "offloads");
+
+	(void)state;
+	assert_true(json_is_true(json_object_get(offloads, "tso")));
+	assert_true(json_is_false(json_object_get(offloads, "uso")));
+	json_decref(o);
 }
 
 static void counters_of_all_workers_are_summed(void **state)
@@ -285,6 +294,7 @@ int main(void)
 		cmocka_unit_test(status_has_its_form),
 		cmocka_unit_test(other_forms_of_status_are_refused),
 		cmocka_unit_test(status_without_its_parts_is_none),
+		cmocka_unit_test(offload_is_in_use_when_all_workers_use_it),
 		cmocka_unit_test(counters_of_all_workers_are_summed),
 		cmocka_unit_test(what_is_counted_shows),
 		cmocka_unit_test(event_of_a_session_has_its_form),

@@ -181,6 +181,7 @@ static void testsession_flush(struct channel *c)
 {
 	struct plug *p = c->port;
 	struct session *s = c->session;
+	struct tun_header header;
 	const uint8_t *packet;
 	size_t len;
 
@@ -188,7 +189,7 @@ static void testsession_flush(struct channel *c)
 		return;
 	testsession_carry(p);
 	p->end->queue_dropped += queue_expire(&s->queue, p->end->world->now);
-	while (c == s->tx && !c->tx_ended && !buf_len(&c->out) && (packet = queue_front(&s->queue, &len))) {
+	while (c == s->tx && !c->tx_ended && !buf_len(&c->out) && (packet = queue_front(&s->queue, &header, &len))) {
 		testsession_seal_packet(c, packet, len);
 		queue_pop(&s->queue);
 		testsession_carry(p);
@@ -427,7 +428,9 @@ static inline void testsession_send(struct end *e)
 	assert_true(number < TESTSESSION_PACKETS);
 	atomic_store(&s->data_ms, e->world->now);
 	if (!s->tx || s->tx->tx_ended || buf_len(&s->tx->out) || !queue_empty(&s->queue)) {
-		assert_int_equal(queue_push(&s->queue, (uint8_t *)&number, sizeof(number), e->world->now), 0);
+		assert_int_equal(queue_push(&s->queue, &(struct tun_header){ 0 }, (uint8_t *)&number, sizeof(number),
+					    e->world->now),
+				 0);
 		return;
 	}
 	testsession_seal_packet(s->tx, &number, sizeof(number));

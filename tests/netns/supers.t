@@ -1,0 +1,71 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+# Super-packets: with and without the kernel's offloads at either end, to an adit and to a stock client, what goes in
+# comes out: a TCP stream byte for byte, the datagrams of a UDP super-packet one by one.
+#
+#	(gw) 192.0.2.1 ------- 192.0.2.2 (alice)
+#	     198.51.100.1 ---- 198.51.100.2 (oc)
+# shellcheck source=tests/netns/lib.sh
+. "$(dirname "$0")/lib.sh"
+needs_programs openconnect
+
+make_ns gw alice oc
+link_ns gw 192.0.2.1/24 alice 192.0.2.2/24
+link_ns gw 198.51.100.1/24 oc 198.51.100.2/24
+make_pki vpn.test alice oc
+
+# flows FROM TO ADDRESS: some megabytes by TCP and some super-packets of UDP arrive as they were sent
+flows()
+{
+	is "$1 to $2, $3" "$("$repo/tests/netns/flow" "$NS-$1" "$NS-$2" "$3")" "tcp same, udp same"
+}
+
+# drops LABEL: its drop counters that are not zero
+drops()
+{
+	ctl "$1" status --json | jq -c '.counters | [.egress, .ingress] | map(with_entries(
+		select((.key | startswith("drop_")) and (.key | test("link_local|multicast") | not) and .value > 0)))'
+}
+
+# address LABEL FAMILY
+address()
+{
+	ctl "$1" sessions --json | json_field "0/ipv$2"
+}
+
+offloads()
+{
+	ctl "$1" status --json | jq -c '.offloads | [.tso, .uso]'
+}
+
+none='offload={ tso=false; uso=false; }'
+for at in neither gw alice both; do
+	server=() client=()
+	[[ $at = alice || $at = both ]] || server=("$none")
+	[[ $at = gw || $at = both ]] || client=("$none")
+	start_server gw gw vpn.test "${server[@]}"
+	start_client alice alice alice 192.0.2.1:443 'trust.name="vpn.test"' "${client[@]}"
+	check "offloads at $at: a tunnel" wait_event alice 15 'event=up|session'
+	is "the gateway tells of its offloads" "$(offloads gw)" "$([[ ${server[*]} ]] && echo '[false,false]' || echo '[true,true]')"
+	is "so does the client" "$(offloads alice)" "$([[ ${client[*]} ]] && echo '[false,false]' || echo '[true,true]')"
+	for family in 4 6; do
+		flows alice gw "$([[ $family = 4 ]] && echo 10.20.0.1 || echo fd20:aa::1)"
+		flows gw alice "$(address alice $family)"
+	done
+	is "nothing was dropped at the client" "$(drops alice)" '[{},{}]'
+	stop alice
+	is "nor at the gateway" "$(drops gw)" '[{},{}]'
+	[[ $at = both ]] || stop gw
+done
+
+start oc oc openconnect --non-inter --no-dtls --cafile "$PKI/ca.crt" --resolve vpn.test:198.51.100.1 -c "$PKI/issued/oc.crt" \
+	-k "$PKI/private/oc.key" -i oct0 https://vpn.test:443/
+check "a stock client has a tunnel" wait_event gw 15 'event=up|session' name=oc
+check "and its network" try 10 in_ns oc ping -c 1 -W 1 10.20.0.1
+for family in 4 6; do
+	flows oc gw "$([[ $family = 4 ]] && echo 10.20.0.1 || echo fd20:aa::1)"
+	flows gw oc "$(address gw $family)"
+done
+is "nothing was dropped" "$(drops gw)" '[{},{}]'
+stop oc INT
+done_testing
