@@ -42,7 +42,7 @@ FUZZERS := $(patsubst tests/fuzz/%.c,$(BUILD)/fuzz/%,$(sort $(wildcard tests/fuz
 Q := $(if $(V),,@)
 say = $(if $(V),,@printf '  %-5s %s\n' $(1) $(2))
 
-.PHONY: all check unit netns script-tests fuzz fuzz-check lint lint-format lint-arrows lint-shell lint-tidy format install uninstall clean
+.PHONY: all bench check unit netns script-tests fuzz fuzz-check lint lint-format lint-arrows lint-shell lint-tidy format install uninstall clean
 all: $(BUILD)/adit $(BUILD)/adit.conf.5
 
 $(BUILD)/adit: $(OBJS)
@@ -75,6 +75,15 @@ $(BUILD)/adit.conf.5: docs/adit.conf.5.in $(BUILD)/adit
 
 unit: $(UNITS)
 	$(Q)CMOCKA_MESSAGE_OUTPUT=TAP $(PROVE) -j 2 --exec '' $(UNITS)
+
+# What records cost on this machine. Not one of the checks: it judges nothing.
+bench: $(BUILD)/bench/bench_records
+	$(Q)$<
+
+$(BUILD)/bench/%: tests/bench/%.c $(BUILD)/unit.a
+	$(call say,CC,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) -MMD -MP $(ALL_LDFLAGS) -o $@ $< $(BUILD)/unit.a $(ALL_LIBS)
 
 # Probes that need our objects: the monitor with an engine for tests only, and the kernel's offloads beside ours; the
 # general rule below takes none.
@@ -115,21 +124,22 @@ netns: $(BUILD)/adit $(BUILD)/netns/udpcount $(BUILD)/netns/memscan $(OWN_PROBES
 script-tests: all $(BUILD)/netns/udpcount
 	$(Q)UDPCOUNT=$(BUILD)/netns/udpcount $(PROVE) -j 2 tests/lint tests/scripts
 
-# Fuzz targets for what strangers and peers send: rooms of pure bytes only, instrumented, in objects of their own.
+# Fuzz targets for what strangers and peers send: rooms of pure bytes, and what those need, instrumented, in objects of
+# their own.
 FUZZ_SECONDS ?= 5
 FUZZ_FLAGS := -g -O1 -fno-omit-frame-pointer -fno-sanitize-recover=all
-FUZZ_OBJS := $(patsubst src/%.c,$(BUILD)/fuzz/obj/%.o,$(filter src/base/% src/ip/% src/wire/%,$(SRCS)))
+FUZZ_OBJS := $(patsubst src/%.c,$(BUILD)/fuzz/obj/%.o,$(filter src/base/% src/ip/% src/crypto/% src/wire/%,$(SRCS)))
 
 $(BUILD)/fuzz/obj/%.o: src/%.c
 	$(call say,FUZZ,$<)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CLANG) $(ALL_CPPFLAGS) -std=gnu11 $(WARN) $(FUZZ_FLAGS) -fsanitize=fuzzer-no-link,address,undefined \
-		$(shell pkg-config --cflags expat) -MMD -MP -c -o $@ $<
+		$(shell pkg-config --cflags expat openssl) -MMD -MP -c -o $@ $<
 
 $(FUZZERS): $(BUILD)/fuzz/fuzz_%: tests/fuzz/fuzz_%.c tests/fuzz/fuzz.h $(FUZZ_OBJS)
 	$(call say,FUZZ,$@)
 	$(Q)$(CLANG) $(ALL_CPPFLAGS) -std=gnu11 $(WARN) $(FUZZ_FLAGS) -fsanitize=fuzzer,address,undefined \
-		-o $@ $< $(FUZZ_OBJS) $(shell pkg-config --libs expat) -lhttp_parser
+		-o $@ $< $(FUZZ_OBJS) $(shell pkg-config --libs expat openssl) -lhttp_parser
 
 fuzz: $(FUZZERS)
 

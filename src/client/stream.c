@@ -9,10 +9,10 @@
 #include "base/err.h"
 #include "client/dial.h"
 #include "client/failure.h"
-#include "crypto/records.h"
 #include "crypto/tls.h"
 #include "session/channel.h"
 #include "wire/http.h"
+#include "wire/records.h"
 
 enum { READ_LEN = 16384 };
 
@@ -81,6 +81,8 @@ static void fail_to_open(struct stream *s, int code)
 	int alert = records_alert(s->records);
 	struct failure why;
 
+	records_close(s->records, &s->out);
+	send_out(s);
 	if (alert < 0) {
 		fail(s, code == ERR_EOF ? "closed by the gateway" : err_text(code));
 		return;
@@ -122,7 +124,7 @@ static void receive(struct stream *s)
 	else if (len < 0)
 		read_reply(s, (int)len);
 	else
-		read_reply(s, records_open(s->records, in, (size_t)len, &s->plain, &s->out));
+		read_reply(s, records_open(s->records, in, (size_t)len, &s->plain));
 }
 
 static void on_ready(uv_poll_t *handle, int status, int events)
@@ -153,7 +155,7 @@ struct stream *stream_new_take(uv_loop_t *loop, const struct dialed *d)
 {
 	struct stream *s = calloc(1, sizeof(*s));
 
-	if (!s || tls_take_records(d->tls, &s->records) < 0 || uv_poll_init(loop, &s->poll, d->fd) < 0)
+	if (!s || records_take(d->tls, &s->records) < 0 || uv_poll_init(loop, &s->poll, d->fd) < 0)
 		goto out;
 	uv_timer_init(loop, &s->deadline);
 	s->poll.data = s->deadline.data = s;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What libssl reads from and writes to: during a call the caller's own bytes and the caller's own queue, without a copy
- * in between. It also notes the alerts that pass.
+ * What libssl reads from and writes to during a handshake: the caller's own bytes and the caller's own queue, without a
+ * copy in between. It also notes the alerts that pass.
  */
 #ifndef CRYPTO_FEED_INT_H
 #define CRYPTO_FEED_INT_H

@@ -12,7 +12,7 @@
 #include "base/err.h"
 #include "base/hex.h"
 #include "crypto/feed_int.h"
-#include "crypto/records_int.h"
+#include "crypto/secrets_int.h"
 #include "crypto/tls_int.h"
 
 /* Two hellos, a chain of CHAIN_DEPTH_MAX large certificates, and room; libssl bounds each message by itself. */
@@ -26,6 +26,7 @@ struct tls {
 	struct verify_policy policy;
 	enum tls_step step;
 	bool started;
+	struct secrets secrets;
 	struct tls_identity_proof proof;
 	struct tls_facts facts;
 	struct tls_failure failure;
@@ -57,6 +58,13 @@ int tls_on_hello(SSL *ssl, int *alert, void *arg)
 	*alert = SSL_AD_HANDSHAKE_FAILURE;
 	snprintf(t->failure.reason, TLS_TEXT_LEN, "client asks for short records");
 	return SSL_CLIENT_HELLO_ERROR;
+}
+
+void tls_on_secret(const SSL *ssl, const char *line)
+{
+	struct tls *t = SSL_get_app_data(ssl);
+
+	secrets_note(&t->secrets, line);
 }
 
 static void describe_failure(struct tls *t, const char *fallback)
@@ -183,16 +191,56 @@ int tls_export_psk(struct tls *t, uint8_t out[TLS_PSK_LEN])
 	return ok == 1 ? 0 : ERR_CRYPTO;
 }
 
-int tls_take_records(struct tls *t, struct records **out)
+/* Return: of the suite, or ERR_MISSING. */
+static int cipher_of(const SSL *ssl)
 {
-	struct records *r = records_new_take(t->ssl, t->feed);
+	const SSL_CIPHER *suite = SSL_get_current_cipher(ssl);
 
-	if (!r)
-		return ERR_NOMEM;
+	switch (suite ? SSL_CIPHER_get_id(suite) : 0) {
+	case TLS1_3_CK_AES_128_GCM_SHA256:
+		return AEAD_AES_128_GCM;
+	case TLS1_3_CK_AES_256_GCM_SHA384:
+		return AEAD_AES_256_GCM;
+	case TLS1_3_CK_CHACHA20_POLY1305_SHA256:
+		return AEAD_CHACHA20_POLY1305;
+	default:
+		return ERR_MISSING;
+	}
+}
+
+static void take_secrets(const struct tls *t, struct tls_traffic *out)
+{
+	bool server = t->policy.role == TLS_SERVER;
+	const struct secret *tx = server ? &t->secrets.server : &t->secrets.client;
+	const struct secret *rx = server ? &t->secrets.client : &t->secrets.server;
+
+	out->peer_is_server = !server;
+	memcpy(out->tx_secret, tx->bytes, tx->len);
+	memcpy(out->rx_secret, rx->bytes, rx->len);
+}
+
+int tls_take_traffic(struct tls *t, struct tls_traffic *out)
+{
+	int cipher = t->ssl && t->step == TLS_DONE ? cipher_of(t->ssl) : ERR_MISSING;
+	size_t len = cipher < 0 ? 0 : schedule_secret_len((enum aead_cipher)cipher);
+
+	/* Both secrets are told before the Finished; a record that libssl has read and not used would be lost. */
+	if (!len || t->secrets.client.len != len || t->secrets.server.len != len || SSL_has_pending(t->ssl))
+		return ERR_CRYPTO;
+	*out = (struct tls_traffic){ .cipher = (enum aead_cipher)cipher, .unread = t->feed->kept };
+	t->feed->kept = (struct buf)BUF_INIT;
+	take_secrets(t, out);
+	secrets_fini(&t->secrets);
+	SSL_free(t->ssl);
 	t->ssl = NULL;
 	t->feed = NULL;
-	*out = r;
 	return 0;
+}
+
+void tls_traffic_fini(struct tls_traffic *traffic)
+{
+	buf_fini(&traffic->unread);
+	explicit_bzero(traffic, sizeof(*traffic));
 }
 
 void tls_free(struct tls *t)
@@ -200,5 +248,6 @@ void tls_free(struct tls *t)
 	if (!t)
 		return;
 	SSL_free(t->ssl);
+	explicit_bzero(t, sizeof(*t));
 	free(t);
 }

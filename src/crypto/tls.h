@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * TLS 1.3 handshakes with certificates on both sides, as bytes in and bytes out: no descriptor, no clock but OpenSSL's
- * own for certificate dates. One struct tls is one handshake; when it is done its records move into struct records.
+ * own for certificate dates. One struct tls is one handshake; when it is done its traffic keys move out, and records
+ * are protected by wire/records.h.
  */
 #ifndef CRYPTO_TLS_H
 #define CRYPTO_TLS_H
@@ -11,8 +12,9 @@
 #include <stdint.h>
 
 #include "base/buf.h"
+#include "crypto/aead.h"
+#include "crypto/schedule.h"
 
-struct records;
 struct tls;
 struct tls_context;
 
@@ -58,6 +60,15 @@ struct tls_facts {
 	const char *suite;              /* "TLS_AES_256_GCM_SHA384" */
 	const char *group;              /* "X25519" */
 	char peer_share[TLS_SHARE_LEN]; /* hash of the peer's ephemeral public key */
+};
+
+/* What protects application data after a handshake, each way. */
+struct tls_traffic {
+	enum aead_cipher cipher;
+	bool peer_is_server;
+	uint8_t tx_secret[SCHEDULE_SECRET_MAX], rx_secret[SCHEDULE_SECRET_MAX]; /* schedule_secret_len() bytes */
+	uint64_t tx_sequence, rx_sequence;                                      /* of the next records */
+	struct buf unread; /* received behind the handshake and still sealed */
 };
 
 /* Why a handshake failed, for the log and for the decision whether to try again. */
@@ -137,15 +148,21 @@ const struct tls_facts *tls_facts(const struct tls *t);
 int tls_export_psk(struct tls *t, uint8_t out[TLS_PSK_LEN]);
 
 /**
- * tls_take_records() - Hand the finished handshake's record protection over
- * @t:   done handshake; may then only be freed
- * @out: owns the traffic keys; free with records_free()
+ * tls_take_traffic() - Hand the finished handshake's record protection over
+ * @t:   done handshake; its proof and facts stay, libssl's state is freed
+ * @out: filled; wipe with tls_traffic_fini()
  *
- * Return: 0 or ERR_NOMEM.
+ * libssl has protected no record with these keys: it sends no tickets, and is told nothing after the Finished. So both
+ * sequence numbers are 0, and from here on it has none.
+ *
+ * Return: 0, or ERR_CRYPTO with @out unset.
  */
-int tls_take_records(struct tls *t, struct records **out);
+int tls_take_traffic(struct tls *t, struct tls_traffic *out);
 
-/** tls_free() - Wipe and free; accepts NULL; leaves records that were taken alone */
+/** tls_traffic_fini() - Wipe the secrets and free what is unread */
+void tls_traffic_fini(struct tls_traffic *traffic);
+
+/** tls_free() - Wipe and free; accepts NULL */
 void tls_free(struct tls *t);
 
 #ifdef ADIT_KEYLOG

@@ -45,7 +45,7 @@ static void on_keylog(const SSL *ssl, const char *line)
 {
 	struct iovec parts[] = { { (void *)line, strlen(line) }, { "\n", 1 } };
 
-	(void)ssl;
+	tls_on_secret(ssl, line);
 	if (keylog_fd >= 0 && writev(keylog_fd, parts, 2) < 0)
 		log_warn("cannot write the key log: %s", err_text(ERR_SYS));
 }
@@ -54,6 +54,8 @@ void tls_keylog_to(int fd)
 {
 	keylog_fd = fd;
 }
+#else
+#define on_keylog tls_on_secret
 #endif
 
 static int complain(struct tls_fault *fault, const char *text)
@@ -97,9 +99,7 @@ static bool set_policy(SSL_CTX *c)
 	SSL_CTX_set_cert_verify_callback(c, tls_on_certificate, NULL);
 	SSL_CTX_set_client_hello_cb(c, tls_on_hello, NULL);
 	SSL_CTX_set_info_callback(c, feed_note_alert);
-#ifdef ADIT_KEYLOG
 	SSL_CTX_set_keylog_callback(c, on_keylog);
-#endif
 	return SSL_CTX_set_min_proto_version(c, TLS1_3_VERSION) && SSL_CTX_set_max_proto_version(c, TLS1_3_VERSION) &&
 	       SSL_CTX_set_num_tickets(c, 0) && SSL_CTX_set_ciphersuites(c, CIPHERSUITES) && offer_groups(c);
 }

@@ -20,6 +20,9 @@ int tls_on_certificate(X509_STORE_CTX *sc, void *arg);
 /** tls_on_hello() - For SSL_CTX_set_client_hello_cb(): a whole ClientHello is here */
 int tls_on_hello(SSL *ssl, int *alert, void *arg);
 
+/** tls_on_secret() - A line of the key log has come: keep the traffic secrets */
+void tls_on_secret(const SSL *ssl, const char *line);
+
 /** tls_context_group() - Our static name for a group as OpenSSL calls it; "unknown" for none of ours, NULL included */
 const char *tls_context_group(const char *openssl_name);
 

@@ -9,7 +9,6 @@
 
 #include "base/err.h"
 #include "base/log.h"
-#include "crypto/records.h"
 #include "io/sock.h"
 #include "io/tun.h"
 #include "ip/coalesce.h"
@@ -22,6 +21,7 @@
 #include "session/session.h"
 #include "session/table.h"
 #include "wire/frame.h"
+#include "wire/records.h"
 
 struct tally {
 	uint64_t packets, bytes;
@@ -234,13 +234,14 @@ static int keep_rest(struct channel *c, struct buf *plain)
 	return r;
 }
 
-static void send_reply(struct channel *c, const struct buf *reply)
+/* The last that the peer gets: the alert, if there is one to send. */
+static void send_alert(struct channel *c)
 {
 	struct session *s = c->session;
 
 	pthread_mutex_lock(&s->tx_lock);
-	if (buf_append(&c->out, buf_data(reply), buf_len(reply)) < 0)
-		c->tx_ended = true;
+	records_close(c->records, &c->out);
+	c->tx_ended = true;
 	pthread_mutex_unlock(&s->tx_lock);
 	s->io->flush(c);
 }
@@ -260,14 +261,12 @@ static void ingress_bytes(struct path *p, struct channel *c, const uint8_t *wire
 {
 	struct buf *plain = buf_len(&c->plain) ? &c->plain : &p->plain;
 	size_t before = buf_len(plain);
-	struct buf reply = BUF_INIT;
 	const char *why;
 	int opened, framed = 0;
 
-	opened = records_open(c->records, wire, len, plain, &reply);
-	if (buf_len(&reply))
-		send_reply(c, &reply);
-	buf_fini(&reply);
+	opened = records_open(c->records, wire, len, plain);
+	if (opened < 0 && opened != ERR_EOF)
+		send_alert(c);
 	if (buf_len(plain) > before)
 		session_heard(c->session, c, now_ms);
 	c->rx_more = false;

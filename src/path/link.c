@@ -11,13 +11,13 @@
 
 #include "base/clock.h"
 #include "base/err.h"
-#include "crypto/records.h"
 #include "path/egress.h"
 #include "path/ingress.h"
 #include "path/mailbox.h"
 #include "path/path.h"
 #include "session/channel.h"
 #include "session/session.h"
+#include "wire/records.h"
 
 enum { LATE_MS = 100 };
 

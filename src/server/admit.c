@@ -15,7 +15,6 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "conf/conf.h"
-#include "crypto/records.h"
 #include "monitor/ask.h"
 #include "path/link.h"
 #include "path/mailbox.h"
@@ -29,6 +28,7 @@
 #include "session/session.h"
 #include "session/table.h"
 #include "wire/http.h"
+#include "wire/records.h"
 #include "wire/tunnel.h"
 
 struct arrival {

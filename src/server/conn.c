@@ -11,7 +11,6 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/log.h"
-#include "crypto/records.h"
 #include "server/admit.h"
 #include "server/gate.h"
 #include "server/report.h"
@@ -20,6 +19,7 @@
 #include "session/peers.h"
 #include "wire/auth.h"
 #include "wire/http.h"
+#include "wire/records.h"
 
 enum { READ_MAX = 16384 };
 
@@ -146,7 +146,7 @@ static int become_peer(struct conn *c)
 {
 	c->proof = *tls_proof(c->tls);
 	c->facts = *tls_facts(c->tls);
-	if (tls_take_records(c->tls, &c->records) < 0)
+	if (records_take(c->tls, &c->records) < 0)
 		return ERR_NOMEM;
 	tls_free(c->tls);
 	c->tls = NULL;
@@ -231,10 +231,11 @@ static void read_requests(struct conn *c)
 
 static void read_http(struct conn *c, const uint8_t *wire, size_t len)
 {
-	int r = records_open(c->records, wire, len, &c->plain, &c->out);
+	int r = records_open(c->records, wire, len, &c->plain);
 
 	if (r < 0 && (r != ERR_EOF || !buf_len(&c->plain))) {
-		flush(c); /* an alert, perhaps */
+		records_close(c->records, &c->out);
+		flush(c);
 		conn_close(c);
 		return;
 	}

@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "base/err.h"
-#include "crypto/records.h"
+#include "wire/records.h"
 
 struct channel *channel_new(struct records *records, int fd, const struct endpoint *peer, const struct tls_facts *facts,
 			    enum frame_format format)

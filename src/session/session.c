@@ -11,9 +11,9 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/log.h"
-#include "crypto/records.h"
 #include "session/channel.h"
 #include "wire/frame.h"
+#include "wire/records.h"
 
 static atomic_uint_fast64_t last_id;
 

@@ -161,7 +161,7 @@ static void no_traffic_secret_outlives_its_records(void **state)
 	SSL_CTX_set_keylog_callback(raw.ctx, on_keylog);
 	testtls_raw_begin(&raw);
 	assert_int_equal(testtls_raw_shake(&raw, client), TLS_DONE);
-	assert_int_equal(tls_take_records(client, &records), 0);
+	assert_int_equal(records_take(client, &records), 0);
 	tls_free(client);
 	testtls_raw_fini(&raw);
 	assert_true(count_in_heap(&client_secret) > 0);

@@ -20,10 +20,10 @@
 
 #include "base/clock.h"
 #include "base/err.h"
-#include "crypto/records.h"
 #include "session/channel.h"
 #include "session/session.h"
 #include "wire/frame.h"
+#include "wire/records.h"
 
 enum {
 	TESTSESSION_START = 1000000, /* ms */
@@ -52,9 +52,8 @@ int records_seal(struct records *r, const uint8_t *data, size_t len, struct buf 
 	return buf_append(out, data, len);
 }
 
-int records_open(struct records *r, const uint8_t *in, size_t len, struct buf *plain, struct buf *reply)
+int records_open(struct records *r, const uint8_t *in, size_t len, struct buf *plain)
 {
-	(void)reply;
 	assert_int_equal(buf_append(&r->partial, in, len), 0);
 	while (buf_len(&r->partial) >= 2) {
 		const uint8_t *at = buf_data(&r->partial);
@@ -380,10 +379,9 @@ static inline void testsession_take(struct plug *p, size_t len)
 {
 	struct channel *c = p->channel;
 	size_t before = buf_len(&c->plain);
-	struct buf reply = BUF_INIT;
 	int opened, framed;
 
-	opened = records_open(c->records, buf_data(&p->in), len, &c->plain, &reply);
+	opened = records_open(c->records, buf_data(&p->in), len, &c->plain);
 	buf_consume(&p->in, len);
 	if (buf_len(&c->plain) > before)
 		session_heard(c->session, c, p->end->world->now);

@@ -9,9 +9,9 @@
 #include <openssl/ssl.h>
 
 #include "base/buf.h"
-#include "crypto/records.h"
 #include "crypto/tls.h"
 #include "testpki.h"
+#include "wire/records.h"
 
 #define TESTTLS_GATEWAY "vpn.example"
 
