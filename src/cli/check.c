@@ -7,6 +7,7 @@
 #include <sysexits.h>
 
 #include "conf/conf.h"
+#include "crypto/aead.h"
 #include "crypto/tls.h"
 
 static int usage(FILE *to, int code)
@@ -48,6 +49,15 @@ static int check_tls(const struct conf *c)
 	return r;
 }
 
+static int check_aead(const struct conf *c, const char *path)
+{
+	int r = c->aead == CONF_AEAD_IPSEC_MB ? aead_choose(AEAD_IPSEC_MB) : 0;
+
+	if (r < 0)
+		fprintf(stderr, "%s: aead: ipsec-mb cannot be had: %s\n", path, aead_missing());
+	return r;
+}
+
 static int check_file(const char *path)
 {
 	struct conf *c;
@@ -55,7 +65,7 @@ static int check_file(const char *path)
 
 	if (conf_load(path, &c) < 0)
 		return EX_CONFIG;
-	if (!check_tls(c)) {
+	if (!check_tls(c) && !check_aead(c, path)) {
 		printf("%s: ok (%s)\n", path, c->role == CONF_SERVER ? "server" : "client");
 		code = EX_OK;
 	}

@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "client/client.h"
 #include "conf/conf.h"
+#include "crypto/aead.h"
 #include "crypto/tls.h"
 #include "monitor/monitor.h"
 #include "server/server.h"
@@ -98,6 +99,24 @@ static int read_options(const struct role *role, int argc, char **argv, struct o
 	return out->file && optind == argc ? -1 : usage(stderr, role, EX_USAGE);
 }
 
+/* Before the fork: the engine may open no file. */
+static int choose_aead(enum conf_aead wanted)
+{
+	static const enum aead_choice choices[] = {
+		[CONF_AEAD_AUTO] = AEAD_AUTO,
+		[CONF_AEAD_IPSEC_MB] = AEAD_IPSEC_MB,
+		[CONF_AEAD_EVP] = AEAD_EVP,
+	};
+	int r = aead_choose(choices[wanted]);
+
+	if (r < 0)
+		log_err("aead: ipsec-mb cannot be had: %s", aead_missing());
+	else
+		log_debug("records are protected by %s%s%s", aead_name(), aead_missing() ? ": " : "",
+			  aead_missing() ? aead_missing() : "");
+	return r;
+}
+
 static int run(const struct role *role, int argc, char **argv)
 {
 	struct options options;
@@ -109,12 +128,11 @@ static int run(const struct role *role, int argc, char **argv)
 	log_init(options.level, "monitor");
 	if (conf_load(options.file, &conf) < 0)
 		return EX_CONFIG;
-	if (conf->role == role->role) {
-		code = monitor_run(conf, role->engine);
-	} else {
+	code = EX_CONFIG;
+	if (conf->role != role->role)
 		fprintf(stderr, "%s: this is not the configuration of a %s\n", options.file, role->name);
-		code = EX_CONFIG;
-	}
+	else if (choose_aead(conf->aead) == 0)
+		code = monitor_run(conf, role->engine);
 	conf_free(conf);
 	return code;
 }

@@ -11,6 +11,7 @@
 
 enum conf_role { CONF_SERVER, CONF_CLIENT };
 enum conf_crl_policy { CONF_CRL_WARN, CONF_CRL_STRICT };
+enum conf_aead { CONF_AEAD_AUTO, CONF_AEAD_IPSEC_MB, CONF_AEAD_EVP };
 enum conf_identity_from { CONF_IDENTITY_CN, CONF_IDENTITY_SAN_DNS, CONF_IDENTITY_SAN_EMAIL }; /* trust.identity */
 enum conf_stock_rekey { CONF_STOCK_STRICT, CONF_STOCK_SMOOTH };
 enum conf_pem { CONF_PEM_CERTIFICATE, CONF_PEM_KEY, CONF_PEM_CA, CONF_PEM_CRL, CONF_PEMS }; /* as enum tls_pem */
@@ -78,7 +79,7 @@ struct conf {
 		int keepalive_seconds;
 	} dpd;
 	int workers;
-	char *aead; /* "auto" */
+	enum conf_aead aead;
 	struct {
 		bool tso, uso, udp_gso, udp_gro;
 	} offload;

@@ -10,6 +10,7 @@
 
 #include "base/clock.h"
 #include "base/verdict.h"
+#include "crypto/aead.h"
 #include "path/path.h"
 #include "session/channel.h"
 #include "session/session.h"
@@ -224,6 +225,6 @@ json_t *report_status(const char *role, const struct path *const *paths, size_t 
 		return NULL;
 	}
 	return json_pack("{s:s, s:s, s:s, s:{s:b, s:b, s:b, s:b}, s:o, s:o}", "role", role, "version", ADIT_VERSION,
-			 "aead", "evp", "offloads", "tso", tso, "uso", uso, "udp_gso", 0, "udp_gro", 0, "counters",
+			 "aead", aead_name(), "offloads", "tso", tso, "uso", uso, "udp_gso", 0, "udp_gro", 0, "counters",
 			 counters, "sessions", sessions);
 }

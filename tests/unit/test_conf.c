@@ -95,7 +95,7 @@ static void server_needs_nothing_but_the_required_keys(void **state)
 	assert_string_equal(c->control, "/run/adit/server.sock");
 	assert_string_equal(c->control_group, "");
 	assert_string_equal(c->user, "adit");
-	assert_string_equal(c->aead, "auto");
+	assert_int_equal(c->aead, CONF_AEAD_AUTO);
 	assert_int_equal(c->workers, 0);
 	conf_free(c);
 }
@@ -286,13 +286,27 @@ static void words_are_taken_by_their_place(void **state)
 		     "3: trust.identity: found string \"dn\", allowed \"cn\" or \"san_dns\" or \"san_email\"\n");
 }
 
-static void keys_of_a_later_version_are_refused_when_they_ask_for_it(void **state)
+static void what_protects_records_can_be_named(void **state)
 {
 	static const struct row rows[] = {
 		{ "aead = \"auto\";", NULL },
-		{ "aead = \"evp\";", "5: aead: \"evp\" needs the record layer of a later version; leave it out\n" },
+		{ "aead = \"ipsec-mb\";", NULL },
+		{ "aead = \"evp\";", NULL },
 		{ "aead = \"rot13\";",
 		  "5: aead: found string \"rot13\", allowed \"auto\" or \"ipsec-mb\" or \"evp\"\n" },
+	};
+	struct conf *c = testconf_good(testconf_server, "aead = \"evp\";");
+
+	(void)state;
+	assert_int_equal(c->aead, CONF_AEAD_EVP);
+	conf_free(c);
+	CHECK_ROWS(testconf_server, rows);
+	CHECK_ROWS(testconf_client, rows);
+}
+
+static void keys_of_a_later_version_are_refused_when_they_ask_for_it(void **state)
+{
+	static const struct row rows[] = {
 		{ "rekey = { stock = \"strict\"; };", NULL },
 		{ "rekey = { stock = \"smooth\"; };",
 		  "5: rekey.stock: \"smooth\" needs the datagram channel of a later version; leave it out\n" },
@@ -861,6 +875,7 @@ int main(void)
 		cmocka_unit_test(numbers_are_held_to_their_range),
 		cmocka_unit_test(numbers_that_do_not_fit_in_32_bits_are_refused_as_written),
 		cmocka_unit_test(words_are_taken_by_their_place),
+		cmocka_unit_test(what_protects_records_can_be_named),
 		cmocka_unit_test(keys_of_a_later_version_are_refused_when_they_ask_for_it),
 		cmocka_unit_test(listen_takes_several_addresses),
 		cmocka_unit_test(listen_refuses_bad_entries),
