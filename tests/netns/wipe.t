@@ -7,7 +7,8 @@
 #	(alice) to-gw 192.0.2.2 ------------- 192.0.2.1 to-alice (gw)
 #	adit0 10.20.0.7 ............ tunnel ........... 10.20.0.1 adit0
 #
-# Either end in turn is the build that writes TLS key log lines; the other is as users have it.
+# Either end in turn is the build that writes TLS key log lines; the other is as users have it. The gateway protects records
+# by EVP, the client by ipsec-mb where it is installed, so the memory of both is looked at.
 # shellcheck source=tests/netns/lib.sh
 . "$(dirname "$0")/lib.sh"
 MEMSCAN=$(realpath -m "${MEMSCAN:-$repo/build/netns/memscan}")
@@ -20,7 +21,7 @@ rekeys=6
 # begin LOGGER: gateway and client, the key log of one in $WORK/LOGGER.keys
 begin()
 {
-	server_config gw vpn.test 'clients=( { name = "alice"; ipv4 = "10.20.0.7"; } )'
+	server_config gw vpn.test 'clients=( { name = "alice"; ipv4 = "10.20.0.7"; } )' 'aead="evp"'
 	client_config alice alice 192.0.2.1:443 'trust.name="vpn.test"' "identity.key=\"$key\""
 	chmod 0600 "$WORK/alice.conf"
 	start_end gw server "$1"
@@ -93,8 +94,19 @@ key_is_in()
 }
 check "who has the key's text is found out" key_is_in $$
 
+fastest=evp
+! ldconfig -p | grep -qF libIPSec_MB.so.1 || fastest=ipsec-mb
+
+# aead_of LABEL: what its status says
+aead_of()
+{
+	ctl "$1" status --json | json_field aead
+}
+
 for logger in gw alice; do
 	begin $logger
+	is "$logger logs: the gateway protects records by what it was told" "$(aead_of gw)" evp
+	is "$logger logs: the client by the fastest that is installed" "$(aead_of alice)" $fastest
 	for ((generation = 2; generation <= rekeys + 1; generation++)); do
 		check "$logger logs: generation $generation" rekey_once $generation
 	done
