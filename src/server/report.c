@@ -225,6 +225,6 @@ json_t *report_status(const char *role, const struct path *const *paths, size_t 
 		return NULL;
 	}
 	return json_pack("{s:s, s:s, s:s, s:{s:b, s:b, s:b, s:b}, s:o, s:o}", "role", role, "version", ADIT_VERSION,
-			 "aead", aead_name(), "offloads", "tso", tso, "uso", uso, "udp_gso", 0, "udp_gro", 0, "counters",
-			 counters, "sessions", sessions);
+			 "aead", aead_name(), "offloads", "tso", tso, "uso", uso, "udp_gso", 0, "udp_gro", 0,
+			 "counters", counters, "sessions", sessions);
 }
