@@ -42,7 +42,7 @@ FUZZERS := $(patsubst tests/fuzz/%.c,$(BUILD)/fuzz/%,$(sort $(wildcard tests/fuz
 Q := $(if $(V),,@)
 say = $(if $(V),,@printf '  %-5s %s\n' $(1) $(2))
 
-.PHONY: all bench check unit netns script-tests fuzz fuzz-check lint lint-format lint-arrows lint-shell lint-tidy format install uninstall clean
+.PHONY: all bench check unit netns bench-tools script-tests fuzz fuzz-check lint lint-format lint-arrows lint-shell lint-tidy format install uninstall clean
 all: $(BUILD)/adit $(BUILD)/adit.conf.5
 
 $(BUILD)/adit: $(OBJS)
@@ -101,6 +101,19 @@ $(BUILD)/netns/%: tests/netns/%.c
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $< $(NETNS_LIBS)
 
+# What scripts/bench measures with
+BENCH_TOOLS := $(patsubst tests/bench/%.c,$(BUILD)/bench/%,$(wildcard tests/bench/*.c))
+
+$(BUILD)/bench/relay: BENCH_LIBS := -pthread
+$(BUILD)/bench/tlsload: BENCH_LIBS := -lssl -lcrypto
+
+$(BUILD)/bench/%: tests/bench/%.c
+	$(call say,CC,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $< $(BENCH_LIBS)
+
+bench-tools: $(BENCH_TOOLS)
+
 # Scenarios in network namespaces, as root. Those that judge times or load the machine run alone, those that count the
 # losses of stock peers in a pair; stall.t says nothing under a sanitizer, which slows all, nor lib.t, which is about the
 # helper. The operator's side is the plain build everywhere: it is run very often. Fifteen minutes are more than any of
@@ -121,7 +134,7 @@ netns: $(BUILD)/adit $(BUILD)/netns/udpcount $(BUILD)/netns/memscan $(OWN_PROBES
 		$(if $(SAN),,$(NETNS_RUN) $(NETNS_ALONE) || status=$$?; $(NETNS_RUN) -j 2 $(NETNS_PAIR) || status=$$?;) \
 		$(NETNS_RUN) -j $(NETNS_JOBS) $(NETNS_REST) $(if $(SAN),$(filter-out %/stall.t,$(NETNS_ALONE)) $(NETNS_PAIR)) && exit $$status
 
-script-tests: all $(BUILD)/netns/udpcount
+script-tests: all $(BUILD)/netns/udpcount $(BENCH_TOOLS)
 	$(Q)UDPCOUNT=$(BUILD)/netns/udpcount $(PROVE) -j 2 tests/lint tests/scripts
 
 # Fuzz targets for what strangers and peers send: rooms of pure bytes, and what those need, instrumented, in objects of
@@ -186,7 +199,7 @@ BIN := $(PREFIX)/bin
 DOC := $(PREFIX)/share/doc/adit
 MAN := $(PREFIX)/share/man
 UNITS_DIR := $(PREFIX)/lib/systemd/system
-DOC_FILES := README.md $(wildcard config/*.conf docs/*.md docs/*.json)
+DOC_FILES := README.md $(wildcard config/*.conf docs/*.md docs/*.svg docs/*.json)
 UNIT_FILES := $(wildcard config/*.service)
 
 install: all
