@@ -3,7 +3,7 @@
 # What scripts/bench measures through a tunnel that stands: measure_NAME, to the address in $target. Results go to
 # "emit MEASURE VALUE [RETRANSMITTED [DROPPED]]"; one that cannot be had returns 1. All times follow $seconds.
 
-seconds=10 target=''
+seconds=10 quick=0 target=''
 FLOW_PORTS=(5201 5202 5203 5204)
 
 start_listeners()
@@ -146,7 +146,7 @@ measure_ping()
 measure_load()
 {
 	local load rate again status=0
-	flow 5201 -l 32K -b 1G -t $((seconds + 2)) &
+	flow 5201 -l 32K -b 1G -t $((seconds + 1)) &
 	load=$!
 	sleep 0.5
 	round_trips load || status=1
@@ -159,7 +159,7 @@ measure_load()
 # Processor time of the whole machine: on a veth much of it falls on the wrong process.
 measure_cpu()
 {
-	local bytes=$((200000000 * seconds)) before busy lost rate again
+	local bytes=$(((quick ? 50000000 : 200000000) * seconds)) before busy lost rate again
 	lost=$(losses)
 	before=$(busy_ticks)
 	flow 5201 -n $bytes

@@ -4,9 +4,8 @@
 # "gw". Results go to "emit"; one that cannot be had leaves the reason in $why and returns 1.
 
 seconds=10 quick=0
-CROWD=10           # client certificates
-SESSIONS_EACH=1000 # of one certificate
-QUICK_SESSIONS=500 # in all, with --quick
+CROWD=16 # client certificates
+SESSIONS=10000 QUICK_SESSIONS=500
 LAST_CORE=$(($(nproc) - 1))
 
 # make_crowd: certificates crowd0, crowd1, ...; leaves them in the array "crowd" as tlsload takes them
@@ -24,7 +23,7 @@ make_crowd()
 start_gateway()
 {
 	server_config gw vpn.bench 'addresses.ipv4="10.20.0.0/16"' 'addresses.ipv6=' workers=1 \
-		'limits={ unauthenticated = 4096; per_source = 4096; sessions_per_client = 1000; handshake_seconds = 30; }' "$@"
+		'limits={ unauthenticated = 4096; per_source = 4096; sessions_per_client = 1024; handshake_seconds = 30; }' "$@"
 	start gw gw taskset -c 0 "$ADIT" server -c "$WORK/gw.conf"
 	wait_event gw 10 event=ready >/dev/null || not_up "the gateway is not ready"
 }
@@ -33,15 +32,18 @@ start_gateway()
 
 session_measure_handshakes()
 {
-	local before good failed time
+	local before busy good failed time
 	make_crowd
 	start_gateway || return
-	before=$(gateway_handshakes)
+	before=$(gateway_handshakes) busy=$(run_time gw)
 	in_ns client timeout -k 5 $((seconds + 60)) taskset -c $LAST_CORE "$TOOLS/tlsload" handshakes 192.0.2.1 443 "$seconds" \
 		"${crowd[@]}" >"$WORK/tlsload" 2>"$WORK/tlsload.log"
 	read -r good failed time <"$WORK/tlsload" || not_up "tlsload has no result" || return
 	((failed * 100 <= good)) || not_up "$failed of $((good + failed)) failed" || return
-	emit handshakes "$(per $(($(gateway_handshakes) - before)) "$time")"
+	busy=$(($(run_time gw) - busy)) good=$(($(gateway_handshakes) - before))
+	((good > 0)) || not_up "the gateway has counted none" || return
+	emit handshakes "$(per $good "$time")"
+	emit handshakecpu "$(per $busy $((good * 1000000)))"
 	stop gw
 	emit_ceiling
 }
@@ -74,13 +76,14 @@ speed_of()
 
 session_measure_idle()
 {
-	local count=$((CROWD * SESSIONS_EACH)) pss rss came time
+	local count=$SESSIONS pss rss came time
 	((!quick)) || count=$QUICK_SESSIONS
 	make_crowd
 	start_gateway dpd.seconds=3600 dpd.keepalive_seconds=3600 rekey.seconds=86400 || return
 	pss=$(memory_kib Pss) rss=$(memory_kib Rss)
 	# Its input never ends, so it stays until it is ended.
 	[[ -p $WORK/endless ]] || mkfifo "$WORK/endless"
+	rm -f "$WORK/tlsload"
 	ip netns exec "$NS-client" taskset -c $LAST_CORE "$TOOLS/tlsload" sessions 192.0.2.1 443 $count "${crowd[@]}" \
 		<>"$WORK/endless" >"$WORK/tlsload" 2>"$WORK/tlsload.log" &
 	try $((count / 20 + 60)) test -s "$WORK/tlsload" || not_up "the sessions do not come up" || return

@@ -9,8 +9,8 @@
  * gateway has answered our goodbye, so it has checked the certificate, too. Prints how many there were, how many
  * failed, and the seconds.
  *
- * "sessions": so many tunnels: POST, CONNECT, then silence. The certificates take turns. Prints the number and the
- * seconds when they stand, and keeps them until its standard input ends.
+ * "sessions": so many tunnels: POST, CONNECT, then silence; each certificate makes one at a time. Prints the number and
+ *the seconds when they stand, and keeps them until its standard input ends.
  *
  * The gateway's certificate is not looked at: this is about the gateway's work. X25519 alone is offered, so that the
  * work is always the same.
@@ -31,8 +31,7 @@
 #include <openssl/ssl.h>
 
 enum {
-	AT_ONCE = 16, /* a gateway keeps so many unused cookies of one name */
-	CERTIFICATES_MAX = 64,
+	AT_ONCE = 16, /* places, and certificates at most: each place has its own, as far as there are so many */
 	REPLY_MAX = 16384,
 	STALL_S = 20, /* nothing happens for so long: it is broken */
 };
@@ -48,8 +47,8 @@ struct client {
 };
 
 static struct client clients[AT_ONCE];
-static SSL_CTX *contexts[CERTIFICATES_MAX];
-static unsigned contexts_len;
+static SSL_CTX *contexts[AT_ONCE];
+static unsigned contexts_len, places = AT_ONCE;
 static struct sockaddr_in gateway;
 static bool only_handshakes;
 static int loop;
@@ -90,9 +89,11 @@ static void begin(struct client *c)
 	struct epoll_event wanted = { .events = EPOLLIN | EPOLLOUT | EPOLLET, .data.ptr = c };
 
 	c->fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	c->ssl = SSL_new(contexts[begun++ % contexts_len]);
+	c->ssl = SSL_new(contexts[(size_t)(c - clients) % contexts_len]);
+	begun++;
 	c->stage = STAGE_HANDSHAKE;
 	c->reply_len = 0;
+	c->reply[0] = '\0';
 	if (c->fd < 0 || !c->ssl || !SSL_set_fd(c->ssl, c->fd))
 		die("client");
 	SSL_set_connect_state(c->ssl);
@@ -109,9 +110,17 @@ static void leave(struct client *c)
 	c->fd = -1;
 }
 
+/* Only of the first that fails it is told why. */
 static void fail(struct client *c)
 {
-	failed++;
+	static const char *const stages[] = { "handshake", "goodbye", "login", "tunnel" };
+	char reason[128];
+
+	if (!failed++) {
+		ERR_error_string_n(ERR_get_error(), reason, sizeof(reason));
+		fprintf(stderr, "tlsload: %s failed: %s, %s, \"%.*s\"\n", stages[c->stage], reason, strerror(errno),
+			(int)strcspn(c->reply, "\r"), c->reply);
+	}
 	leave(c);
 }
 
@@ -135,6 +144,7 @@ static void request(struct client *c, enum stage stage, const char *text)
 {
 	c->stage = stage;
 	c->reply_len = 0;
+	c->reply[0] = '\0';
 	/* A few hundred bytes on a connection that has carried no others: there is room. */
 	if (SSL_write(c->ssl, text, (int)strlen(text)) <= 0)
 		fail(c);
@@ -237,7 +247,7 @@ static void run(unsigned long count, double end)
 	for (unsigned i = 0; i < AT_ONCE; i++)
 		clients[i].fd = -1;
 	while (done + failed < count && now() < end) {
-		for (unsigned i = 0; i < AT_ONCE && begun < count; i++)
+		for (unsigned i = 0; i < places && begun < count; i++)
 			if (clients[i].fd < 0)
 				begin(&clients[i]);
 		n = epoll_wait(loop, events, AT_ONCE, STALL_S * 1000);
@@ -273,7 +283,7 @@ int main(int argc, char **argv)
 {
 	double start;
 
-	if (argc < 7 || argc % 2 == 0 || (argc - 5) / 2 > CERTIFICATES_MAX)
+	if (argc < 7 || argc % 2 == 0 || (argc - 5) / 2 > AT_ONCE)
 		return usage();
 	only_handshakes = !strcmp(argv[1], "handshakes");
 	if (!only_handshakes && strcmp(argv[1], "sessions"))
@@ -291,6 +301,7 @@ int main(int argc, char **argv)
 		printf("%lu %lu %.3f\n", done, failed, now() - start);
 		return 0;
 	}
+	places = contexts_len;
 	run(number(argv[4], 1000000), start + 3600);
 	printf("%lu %.3f\n", done, now() - start);
 	fflush(stdout);
