@@ -7,9 +7,9 @@
  *	relay listen DEVICE LOCAL PORT        TCP, one connection
  *	relay connect DEVICE REMOTE PORT
  *
- * On the wire stands what the TUN gave, virtio header first. Over TCP its length goes before it. Over UDP it is cut
- * into pieces that fit the path, each behind the packet's number and total length; pieces come in order, or the packet
- * is lost.
+ * On the wire stands what the TUN gave, virtio header first; what waits there goes out together. Over TCP the length
+ * goes before each packet. Over UDP it is cut into pieces that fit the path, each behind the packet's number and total
+ * length; pieces come in order, or the packet is lost.
  */
 #include <arpa/inet.h>
 #include <endian.h>
@@ -19,6 +19,7 @@
 #include <net/if.h>
 #include <netinet/tcp.h>
 #include <netinet/udp.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -39,7 +40,8 @@ enum {
 	PACKET_MAX = 10 + 65535, /* virtio header and IP packet */
 	SEGMENT = 1472,          /* UDP payload on a path of 1500 */
 	PIECE_MAX = SEGMENT - 8,
-	SEGMENTS_MAX = 44, /* as many fit a datagram before it is segmented: 65507 bytes */
+	SEGMENTS_MAX = 64,      /* of one send (UDP_MAX_SEGMENTS of linux before 6.9) */
+	SEGMENTS_BYTES = 65507, /* likewise: what fits a datagram */
 	RCVBUF = 8 << 20,
 	STREAM_BUF = 256 << 10,
 };
@@ -65,7 +67,7 @@ static int open_tun(const char *name)
 		TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6 | TUN_F_TSO_ECN,
 	};
 	struct ifreq request = { .ifr_flags = IFF_TUN | IFF_NO_PI | IFF_VNET_HDR };
-	int fd = open("/dev/net/tun", O_RDWR | O_CLOEXEC);
+	int fd = open("/dev/net/tun", O_RDWR | O_NONBLOCK | O_CLOEXEC);
 	size_t i = 0;
 
 	snprintf(request.ifr_name, sizeof(request.ifr_name), "%s", name);
@@ -84,62 +86,87 @@ static void write_tun(const uint8_t *packet, size_t len)
 		die("TUN");
 }
 
+/* The next packet; 0 when none waits. */
 static size_t read_tun(uint8_t *packet)
 {
-	ssize_t len;
+	ssize_t len = read(tun, packet, PACKET_MAX);
 
-	while ((len = read(tun, packet, PACKET_MAX)) < 0)
-		if (errno != EINTR && errno != EIO) /* EIO: the device is not up yet */
-			die("TUN");
-	return (size_t)len;
+	if (len < 0 && errno != EAGAIN && errno != EINTR && errno != EIO) /* EIO: the device is not up yet */
+		die("TUN");
+	return len < 0 ? 0 : (size_t)len;
+}
+
+static void await_tun(void)
+{
+	struct pollfd wait = { .fd = tun, .events = POLLIN };
+
+	if (poll(&wait, 1, -1) < 0 && errno != EINTR)
+		die("poll");
 }
 
 /* ---- UDP ---- */
 
-static void send_segments(uint8_t *bytes, size_t len)
+static struct {
+	uint8_t bytes[SEGMENTS_BYTES];
+	size_t len, segment, count;
+} out; /* datagrams of one size, the last may be shorter: they become one send */
+
+static void send_segments(void)
 {
 	union {
 		struct cmsghdr align;
 		char bytes[CMSG_SPACE(sizeof(uint16_t))];
 	} control = { 0 };
-	struct iovec iov = { .iov_base = bytes, .iov_len = len };
+	struct iovec iov = { .iov_base = out.bytes, .iov_len = out.len };
 	struct msghdr m = {
 		.msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof(control)
 	};
 	struct cmsghdr *c = CMSG_FIRSTHDR(&m);
-	uint16_t segment = SEGMENT;
+	uint16_t segment = (uint16_t)out.segment;
 
 	c->cmsg_level = SOL_UDP;
 	c->cmsg_type = UDP_SEGMENT;
 	c->cmsg_len = CMSG_LEN(sizeof(segment));
 	memcpy(CMSG_DATA(c), &segment, sizeof(segment));
 	/* ECONNREFUSED: the other end has not begun. ENOBUFS: lost, as on any network. */
-	if (sendmsg(sock, &m, 0) < 0 && errno != ECONNREFUSED && errno != ENOBUFS && errno != EINTR)
+	if (out.len && sendmsg(sock, &m, 0) < 0 && errno != ECONNREFUSED && errno != ENOBUFS && errno != EINTR)
 		die("send");
+	out.len = out.count = 0;
+}
+
+static void add_segment(const struct piece *head, const uint8_t *bytes, size_t len)
+{
+	size_t whole = sizeof(*head) + len;
+
+	if (out.count == SEGMENTS_MAX || out.len + whole > sizeof(out.bytes) || (out.len && whole > out.segment))
+		send_segments();
+	if (!out.len)
+		out.segment = whole;
+	memcpy(out.bytes + out.len, head, sizeof(*head));
+	memcpy(out.bytes + out.len + sizeof(*head), bytes, len);
+	out.len += whole;
+	out.count++;
+	if (whole < out.segment)
+		send_segments();
 }
 
 static void *udp_out(void *unused)
 {
-	static uint8_t packet[PACKET_MAX], out[SEGMENTS_MAX * SEGMENT];
-	struct piece head = { 0 };
-	size_t len, at, piece, used;
+	static uint8_t packet[PACKET_MAX];
+	struct piece head;
+	uint32_t number = 0;
+	size_t len, at;
 
 	(void)unused;
-	for (uint32_t number = 0;; number++) {
-		len = read_tun(packet);
-		head.number_be = htobe32(number);
-		head.total_be = htobe32((uint32_t)len);
-		used = 0;
-		for (at = 0; at < len; at += piece) {
-			piece = len - at < PIECE_MAX ? len - at : PIECE_MAX;
-			memcpy(out + used, &head, sizeof(head));
-			memcpy(out + used + sizeof(head), packet + at, piece);
-			used += sizeof(head) + piece;
-			if (used == sizeof(out) || at + piece == len) {
-				send_segments(out, used);
-				used = 0;
-			}
+	for (;;) {
+		await_tun();
+		while ((len = read_tun(packet)) > 0) {
+			head.number_be = htobe32(number++);
+			head.total_be = htobe32((uint32_t)len);
+			for (at = 0; at < len; at += PIECE_MAX)
+				add_segment(&head, packet + at, len - at < PIECE_MAX ? len - at : PIECE_MAX);
 		}
+		send_segments();
 	}
 	return NULL;
 }
@@ -240,22 +267,32 @@ static void open_udp(const char *local, const char *remote, const char *port)
 
 /* ---- TCP ---- */
 
+static void send_all(const uint8_t *bytes, size_t len)
+{
+	size_t sent;
+	ssize_t n;
+
+	for (sent = 0; sent < len; sent += (size_t)n)
+		if ((n = send(sock, bytes + sent, len - sent, MSG_NOSIGNAL)) < 0)
+			die("send");
+}
+
 static void *tcp_out(void *unused)
 {
-	static uint8_t bytes[sizeof(uint32_t) + PACKET_MAX];
+	static uint8_t bytes[STREAM_BUF];
+	size_t len, used;
 	uint32_t len_be;
-	size_t len, sent;
-	ssize_t n;
 
 	(void)unused;
 	for (;;) {
-		len = read_tun(bytes + sizeof(len_be));
-		len_be = htobe32((uint32_t)len);
-		memcpy(bytes, &len_be, sizeof(len_be));
-		len += sizeof(len_be);
-		for (sent = 0; sent < len; sent += (size_t)n)
-			if ((n = send(sock, bytes + sent, len - sent, MSG_NOSIGNAL)) < 0)
-				die("send");
+		await_tun();
+		for (used = 0; used + sizeof(len_be) + PACKET_MAX <= sizeof(bytes); used += sizeof(len_be) + len) {
+			if (!(len = read_tun(bytes + used + sizeof(len_be))))
+				break;
+			len_be = htobe32((uint32_t)len);
+			memcpy(bytes + used, &len_be, sizeof(len_be));
+		}
+		send_all(bytes, used);
 	}
 	return NULL;
 }
@@ -329,7 +366,7 @@ static int usage(void)
 int main(int argc, char **argv)
 {
 	bool udp = argc == 6 && !strcmp(argv[1], "udp"), listens = argc == 5 && !strcmp(argv[1], "listen");
-	pthread_t out;
+	pthread_t egress;
 
 	if (!udp && !listens && (argc != 5 || strcmp(argv[1], "connect")))
 		return usage();
@@ -338,7 +375,7 @@ int main(int argc, char **argv)
 		open_udp(argv[3], argv[4], argv[5]);
 	else
 		open_tcp(argv[3], argv[4], listens);
-	if (pthread_create(&out, NULL, udp ? udp_out : tcp_out, NULL))
+	if (pthread_create(&egress, NULL, udp ? udp_out : tcp_out, NULL))
 		die("thread");
 	udp ? udp_in(NULL) : tcp_in(NULL);
 	return 0;
