@@ -84,6 +84,7 @@ check "results become tables" exits 0 scripts/bench --from "$work/results.json"
 check "median, range and ratios: to the cable, to OpenVPN, to the better of ocserv's two; and the worst loss" \
 	has adit-tls 600 500 700 0.60 3.00 1.50 '12 sent again'
 check "where less is better, the better one is the lower" has adit-tls 1.00 1.00 1.00 10.00 - 0.50
+check "all medians are seen at a glance" has adit-tls 600 - - - - - - - 1.00
 check "what is not there is said" has adit-dtls - - - - - - 'not available'
 check "with its reason" has 'adit-dtls: not available: needs the datagram channel'
 check "a fault is said" has 'FAULT in round 2, relay-tcp: no <answer>'
