@@ -206,7 +206,13 @@ ocserv_up()
 	in_ns client ip link set dev oct0 txqueuelen $QUEUE
 	in_ns gw ip link set dev vpnt0 txqueuelen $QUEUE
 	[[ $1 = tls ]] || said openconnect 'Established DTLS connection' || not_up "no DTLS" || return
-	say note "$peer" "$(version_of ocserv --version), $(sed -n 's/.*iphersuite \(.*)\).*/\1/p' "$WORK/openconnect.log" | tail -n 1)"
+	say note "$peer" "$(version_of ocserv --version), $(openconnect_suite)"
+}
+
+# The newest of those that it names: that of DTLS, if there is such
+openconnect_suite()
+{
+	sed -n 's/.*iphersuite \(.*)\).*/\1/p' "$WORK/openconnect.log" | tail -n 1
 }
 
 write_ocserv_config()

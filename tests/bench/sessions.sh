@@ -36,8 +36,8 @@ session_measure_handshakes()
 	make_crowd
 	start_gateway || return
 	before=$(gateway_handshakes) busy=$(run_time gw)
-	in_ns client timeout -k 5 $((seconds + 60)) taskset -c $LAST_CORE "$TOOLS/tlsload" handshakes 192.0.2.1 443 "$seconds" \
-		"${crowd[@]}" >"$WORK/tlsload" 2>"$WORK/tlsload.log"
+	in_ns client timeout -k 5 $((seconds + 60)) taskset -c $LAST_CORE "$TOOLS/tlsload" handshakes 192.0.2.1 443 \
+		"$seconds" "${crowd[@]}" >"$WORK/tlsload" 2>"$WORK/tlsload.log"
 	read -r good failed time <"$WORK/tlsload" || not_up "tlsload has no result" || return
 	((failed * 100 <= good)) || not_up "$failed of $((good + failed)) failed" || return
 	busy=$(($(run_time gw) - busy)) good=$(($(gateway_handshakes) - before))
@@ -121,8 +121,8 @@ session_measure_rekey()
 	emit rekeyclient "$(per $((busy[client] - idle[client])) $((rekeys * 1000000)))"
 }
 
-# rekey_run SECONDS: a gateway and a client that rekey so often. Leaves in $rekeys how often they did, and in $time_gw and
-# $time_client the nanoseconds that each has run meanwhile.
+# rekey_run SECONDS: a gateway and a client that rekey so often. Leaves in $rekeys how often they did, and in $time_gw
+# and $time_client the nanoseconds that each has run meanwhile.
 rekey_run()
 {
 	local generation

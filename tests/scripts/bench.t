@@ -41,14 +41,15 @@ check "quick figures stay out of the documents" complains "does not belong" --qu
 check "a file of results that is missing" exits 1 scripts/bench --from "$work/none"
 
 # --- results: three rounds of figures made up for this test ---
-# run TUNNEL MEASURE VALUE... [RETRANSMITTED/DROPPED]: one line a round
+# run TUNNEL MEASURE VALUE[/RETRANSMITTED]...: one line a round
 run()
 {
-	local tunnel=$1 measure=$2 round=0 value
+	local tunnel=$1 measure=$2 round=0 value again
 	shift 2
 	for value; do
-		round=$((round + 1))
-		printf 'run\t%d\ton\t%s\t%s\t%s\t%s\t\n' $round "$tunnel" "$measure" "${value%/*}" "$([[ $value != */* ]] || echo "${value#*/}")"
+		round=$((round + 1)) again=''
+		[[ $value != */* ]] || again=${value#*/}
+		printf 'run\t%d\ton\t%s\t%s\t%s\t%s\t\n' $round "$tunnel" "$measure" "${value%/*}" "$again"
 	done
 }
 
