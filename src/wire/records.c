@@ -6,6 +6,7 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/err.h"
 #include "crypto/tls.h"
@@ -18,6 +19,7 @@ static_assert((int)RECORDS_OVERHEAD == (int)TLS_RECORD_OVERHEAD, "likewise");
 /* What the peer must hear of us next. Opening sets it, sealing does it. An alert is itself: none of them is 0 here. */
 enum { OWED_NOTHING = 0, OWED_KEY_UPDATE = -1, OWED_SILENCE = -2 };
 
+enum { CACHE_LINE = 64 };
 enum { ALERT_LEN = 2, ALERT_WARNING = 1, ALERT_FATAL = 2 };
 
 static const uint8_t key_update[] = { 24, 0, 0, 1, 0 }; /* update_not_requested: RFC 8446 4.6.3 */
@@ -40,8 +42,8 @@ struct records {
 
 	_Atomic int owed;
 
-	/* opening */
-	struct tls_direction rx;
+	/* opening; on lines of its own, for two cores are at work */
+	_Alignas(CACHE_LINE) struct tls_direction rx;
 	struct post_handshake post;
 	struct buf kept; /* the beginning of a record; at first whatever came behind the handshake */
 	unsigned quiet;  /* records without data in the present call */
@@ -235,9 +237,10 @@ static void refuse(struct records *r, int alert)
 
 struct records *records_new_take(struct tls_traffic *traffic)
 {
-	struct records *r = calloc(1, sizeof(*r));
+	struct records *r = aligned_alloc(CACHE_LINE, sizeof(*r));
 
 	if (r) {
+		memset(r, 0, sizeof(*r));
 		r->alert = r->refusal = -1;
 		r->post.tickets = traffic->peer_is_server;
 		r->kept = traffic->unread;

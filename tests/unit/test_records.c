@@ -832,6 +832,51 @@ static void seal_and_open_run_in_two_threads(void **state)
 	close_ends(&e);
 }
 
+/* What the thread has sealed, as the peer reads it. Returns the KeyUpdates among it. */
+static unsigned follow_key_updates(struct forger *f, struct buf *sealed, unsigned *data)
+{
+	uint8_t type, content[64];
+	unsigned updates = 0;
+
+	while (buf_len(sealed)) {
+		read_sealed(f, sealed, &type, content);
+		if (type == TLS_HANDSHAKE) {
+			assert_int_equal(tls_direction_next(&f->rx), 0);
+			updates++;
+		} else {
+			++*data;
+		}
+	}
+	return updates;
+}
+
+static void key_updates_are_answered_while_another_thread_seals(void **state)
+{
+	struct forger f = forge(false, 0);
+	struct sealer down = { .records = f.r, .mark = 'd' };
+	unsigned data = 0, updates;
+	pthread_t thread;
+	void *failed;
+
+	(void)state;
+	assert_int_equal(pthread_create(&thread, NULL, seal_many, &down), 0);
+	for (int i = 0; i < 100; i++) {
+		forge_record(&f, TLS_HANDSHAKE, "\x18\0\0\1\1", 5);
+		assert_int_equal(tls_direction_next(&f.tx), 0);
+		forge_record(&f, TLS_APPLICATION_DATA, "up", 2);
+		assert_int_equal(open_forged(&f), 0);
+	}
+	assert_int_equal(pthread_join(thread, &failed), 0);
+	assert_null(failed);
+	assert_int_equal(seal_text(f.r, "x", &down.out), 0);
+	updates = follow_key_updates(&f, &down.out, &data);
+	assert_in_range(updates, 1, 100);
+	assert_int_equal(data, THREAD_ROUNDS + 1);
+	assert_int_equal(buf_len(&f.plain), 200);
+	buf_fini(&down.out);
+	forger_fini(&f);
+}
+
 static int setup(void **state)
 {
 	(void)state;
@@ -882,6 +927,7 @@ int main(void)
 		cmocka_unit_test(a_key_that_has_sealed_its_share_is_followed_by_another),
 		cmocka_unit_test(the_alert_has_a_number_left),
 		cmocka_unit_test(seal_and_open_run_in_two_threads),
+		cmocka_unit_test(key_updates_are_answered_while_another_thread_seals),
 	};
 
 	return crypto_memory_init() < 0 ? 1 : cmocka_run_group_tests(tests, setup, teardown);
