@@ -4,14 +4,13 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
-#include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/err.h"
+#include "io/sock_int.h"
 
 enum {
 	LISTEN_BACKLOG = 1024,
@@ -21,13 +20,7 @@ enum {
 	KEEPALIVE_COUNT = 3,
 };
 
-union sock_name {
-	struct sockaddr any;
-	struct sockaddr_in v4;
-	struct sockaddr_in6 v6;
-};
-
-static socklen_t name_from_endpoint(const struct endpoint *e, union sock_name *out)
+socklen_t sock_name_encode(const struct endpoint *e, union sock_name *out)
 {
 	memset(out, 0, sizeof(*out));
 	if (e->addr.family == ADDR_V4) {
@@ -42,7 +35,14 @@ static socklen_t name_from_endpoint(const struct endpoint *e, union sock_name *o
 	return sizeof(out->v6);
 }
 
-static struct endpoint endpoint_from_name(const union sock_name *name)
+struct addr sock_addr_v6(const struct in6_addr *a)
+{
+	bool mapped = IN6_IS_ADDR_V4MAPPED(a);
+
+	return addr_from_bytes(a->s6_addr + (mapped ? 12 : 0), mapped ? 32 : 128);
+}
+
+struct endpoint sock_name_decode(const union sock_name *name)
 {
 	struct endpoint e = { 0 };
 
@@ -50,16 +50,13 @@ static struct endpoint endpoint_from_name(const union sock_name *name)
 		e.addr = addr_from_bytes(&name->v4.sin_addr, 32);
 		e.port = ntohs(name->v4.sin_port);
 	} else if (name->any.sa_family == AF_INET6) {
-		bool mapped = IN6_IS_ADDR_V4MAPPED(&name->v6.sin6_addr);
-
-		e.addr = addr_from_bytes(name->v6.sin6_addr.s6_addr + (mapped ? 12 : 0), mapped ? 32 : 128);
+		e.addr = sock_addr_v6(&name->v6.sin6_addr);
 		e.port = ntohs(name->v6.sin6_port);
 	}
 	return e;
 }
 
-/* Closes @fd and keeps errno of what went wrong before. */
-static int fail_closing(int fd)
+int sock_fail_closing(int fd)
 {
 	int saved = errno;
 
@@ -68,40 +65,57 @@ static int fail_closing(int fd)
 	return ERR_SYS;
 }
 
-static int set_option(int fd, int level, int name, int value)
+int sock_set(int fd, int level, int name, int value)
 {
 	return setsockopt(fd, level, name, &value, sizeof(value));
 }
 
 static int set_stream_options(int fd)
 {
-	if (set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1) < 0 ||
-	    set_option(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, USER_TIMEOUT_MS) < 0 ||
-	    set_option(fd, SOL_SOCKET, SO_KEEPALIVE, 1) < 0 ||
-	    set_option(fd, IPPROTO_TCP, TCP_KEEPIDLE, KEEPALIVE_IDLE_S) < 0 ||
-	    set_option(fd, IPPROTO_TCP, TCP_KEEPINTVL, KEEPALIVE_INTERVAL_S) < 0 ||
-	    set_option(fd, IPPROTO_TCP, TCP_KEEPCNT, KEEPALIVE_COUNT) < 0)
+	if (sock_set(fd, IPPROTO_TCP, TCP_NODELAY, 1) < 0 ||
+	    sock_set(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, USER_TIMEOUT_MS) < 0 ||
+	    sock_set(fd, SOL_SOCKET, SO_KEEPALIVE, 1) < 0 ||
+	    sock_set(fd, IPPROTO_TCP, TCP_KEEPIDLE, KEEPALIVE_IDLE_S) < 0 ||
+	    sock_set(fd, IPPROTO_TCP, TCP_KEEPINTVL, KEEPALIVE_INTERVAL_S) < 0 ||
+	    sock_set(fd, IPPROTO_TCP, TCP_KEEPCNT, KEEPALIVE_COUNT) < 0)
 		return ERR_SYS;
 	return 0;
 }
 
-static int stream_socket(int family)
+/* Two datagram sockets with SO_REUSEADDR share a port whoever they belong to: only streams get it. */
+static int bind_at(int type, const union sock_name *name, socklen_t name_len, bool v6_only, bool shared)
 {
-	return socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, IPPROTO_TCP);
-}
-
-static int listen_at(const union sock_name *name, socklen_t name_len, bool v6_only, bool shared)
-{
-	int fd = stream_socket(name->any.sa_family);
+	int fd = socket(name->any.sa_family, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 
 	if (fd < 0)
 		return ERR_SYS;
-	if (set_option(fd, SOL_SOCKET, SO_REUSEADDR, 1) < 0 ||
-	    (shared && set_option(fd, SOL_SOCKET, SO_REUSEPORT, 1) < 0) ||
-	    (name->any.sa_family == AF_INET6 && set_option(fd, IPPROTO_IPV6, IPV6_V6ONLY, v6_only) < 0) ||
-	    bind(fd, &name->any, name_len) < 0 || listen(fd, LISTEN_BACKLOG) < 0)
-		return fail_closing(fd);
+	if ((type == SOCK_STREAM && sock_set(fd, SOL_SOCKET, SO_REUSEADDR, 1) < 0) ||
+	    (shared && sock_set(fd, SOL_SOCKET, SO_REUSEPORT, 1) < 0) ||
+	    (name->any.sa_family == AF_INET6 && sock_set(fd, IPPROTO_IPV6, IPV6_V6ONLY, v6_only) < 0) ||
+	    bind(fd, &name->any, name_len) < 0)
+		return sock_fail_closing(fd);
 	return fd;
+}
+
+int sock_bound(int type, const struct endpoint *at, bool shared)
+{
+	struct endpoint any = { .addr.family = ADDR_V6, .port = at->port };
+	union sock_name name;
+	socklen_t len;
+	int fd;
+
+	if (at->addr.family != ADDR_NONE) {
+		len = sock_name_encode(at, &name);
+		return bind_at(type, &name, len, true, shared);
+	}
+	len = sock_name_encode(&any, &name);
+	fd = bind_at(type, &name, len, false, shared);
+	/* EADDRNOTAVAIL: the module is there but IPv6 is switched off. */
+	if (fd >= 0 || (errno != EAFNOSUPPORT && errno != EADDRNOTAVAIL))
+		return fd;
+	any.addr.family = ADDR_V4;
+	len = sock_name_encode(&any, &name);
+	return bind_at(type, &name, len, true, shared);
 }
 
 const char *endpoint_format(const struct endpoint *e, char *out)
@@ -115,23 +129,11 @@ const char *endpoint_format(const struct endpoint *e, char *out)
 
 int sock_listen(const struct endpoint *at, bool shared)
 {
-	struct endpoint any = { .addr.family = ADDR_V6, .port = at->port };
-	union sock_name name;
-	socklen_t len;
-	int fd;
+	int fd = sock_bound(SOCK_STREAM, at, shared);
 
-	if (at->addr.family != ADDR_NONE) {
-		len = name_from_endpoint(at, &name);
-		return listen_at(&name, len, true, shared);
-	}
-	len = name_from_endpoint(&any, &name);
-	fd = listen_at(&name, len, false, shared);
-	/* EADDRNOTAVAIL: the module is there but IPv6 is switched off. */
-	if (fd >= 0 || (errno != EAFNOSUPPORT && errno != EADDRNOTAVAIL))
-		return fd;
-	any.addr.family = ADDR_V4;
-	len = name_from_endpoint(&any, &name);
-	return listen_at(&name, len, true, shared);
+	if (fd >= 0 && listen(fd, LISTEN_BACKLOG) < 0)
+		return sock_fail_closing(fd);
+	return fd;
 }
 
 int sock_accept(int fd, struct endpoint *peer)
@@ -146,26 +148,26 @@ int sock_accept(int fd, struct endpoint *peer)
 	if (conn < 0)
 		return errno == EAGAIN ? ERR_AGAIN : ERR_SYS;
 	if (set_stream_options(conn) < 0)
-		return fail_closing(conn);
-	*peer = endpoint_from_name(&name);
+		return sock_fail_closing(conn);
+	*peer = sock_name_decode(&name);
 	return conn;
 }
 
 int sock_tcp(enum addr_family family)
 {
-	int fd = stream_socket(family == ADDR_V4 ? AF_INET : AF_INET6);
+	int fd = socket(family == ADDR_V4 ? AF_INET : AF_INET6, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 
 	if (fd < 0)
 		return ERR_SYS;
 	if (set_stream_options(fd) < 0)
-		return fail_closing(fd);
+		return sock_fail_closing(fd);
 	return fd;
 }
 
 int sock_connect(int fd, const struct endpoint *to)
 {
 	union sock_name name;
-	socklen_t len = name_from_endpoint(to, &name);
+	socklen_t len = sock_name_encode(to, &name);
 
 	if (!connect(fd, &name.any, len))
 		return 0;
@@ -192,7 +194,7 @@ int sock_local(int fd, struct endpoint *out)
 
 	if (getsockname(fd, &name.any, &len) < 0)
 		return ERR_SYS;
-	*out = endpoint_from_name(&name);
+	*out = sock_name_decode(&name);
 	return 0;
 }
 
@@ -203,7 +205,7 @@ int sock_remote(int fd, struct endpoint *out)
 
 	if (getpeername(fd, &name.any, &len) < 0)
 		return ERR_SYS;
-	*out = endpoint_from_name(&name);
+	*out = sock_name_decode(&name);
 	return 0;
 }
 
