@@ -24,7 +24,8 @@ enum {
 	TUNNEL_APP_ID_MAX = 32,
 };
 
-#define TUNNEL_PATH "/CSCOSSLC/tunnel"
+#define TUNNEL_PATH          "/CSCOSSLC/tunnel"
+#define TUNNEL_PSK_NEGOTIATE "PSK-NEGOTIATE" /* in X-DTLS-CipherSuite: DTLS with the PSK of this connection */
 
 enum tunnel_rekey { TUNNEL_REKEY_NONE, TUNNEL_REKEY_SSL, TUNNEL_REKEY_NEW_TUNNEL };
 
@@ -62,10 +63,11 @@ struct tunnel_grant {
 	enum tunnel_rekey rekey_method;
 	int disconnected_seconds; /* how long a broken session is kept; 0: not said */
 	char banner[TUNNEL_TEXT_MAX];
-	/* datagram channel; app_id_len 0: not granted */
-	uint8_t app_id[TUNNEL_APP_ID_MAX];
+	/* datagram channel, always that of PSK-NEGOTIATE; app_id_len 0: not granted */
+	uint8_t app_id[TUNNEL_APP_ID_MAX]; /* session id of the ClientHello, by which the gateway finds the session */
 	size_t app_id_len;
-	int dtls_port, dtls_dpd_seconds, dtls_keepalive_seconds, dtls_rekey_seconds;
+	int dtls_port; /* 1..65535, on the gateway's address of this connection; 0: not granted */
+	int dtls_dpd_seconds, dtls_keepalive_seconds, dtls_rekey_seconds;
 	enum tunnel_rekey dtls_rekey_method;
 	/* extensions */
 	bool frames, overlap;
@@ -97,7 +99,7 @@ int tunnel_decode_offer(const struct http_message *m, struct tunnel_offer *out);
 /**
  * tunnel_encode_grant() - The gateway's reply, whole
  * @g:     grant; with a status other than 200 only status, reason matter
- * @offer: shapes the reply: old-style IPv6 headers without full_ipv6, no X-Adit-* that was not offered
+ * @offer: shapes the reply: old-style IPv6 headers without full_ipv6, no X-Adit-* and no X-DTLS-* that was not offered
  * @out:   bytes are appended
  *
  * No two replies to one session may differ in addresses or netmask: clients compare the text.
@@ -117,6 +119,8 @@ int tunnel_encode_grant(const struct tunnel_grant *g, const struct tunnel_offer 
  *
  * A status other than 200 is decoded, not an error. Lists longer than their limits are cut with one warning, malformed
  * DNS servers, domains and excludes left out with one each. An include is not: with none left all would be included.
+ * A datagram channel is granted by App-ID, port and PSK-NEGOTIATE together; without one of them, or with the suite of
+ * the legacy form, it is not.
  *
  * Return: 0; ERR_INVALID with @out->reason filled (no MTU, no address, a malformed value, an unknown content encoding);
  * ERR_NOMEM.

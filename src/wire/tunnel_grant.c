@@ -15,10 +15,11 @@
 #include "wire/tunnel.h"
 #include "wire/value.h"
 
-/* A reply being read, and whether a list of it was cut. */
+/* A reply being read. */
 struct reader {
 	struct tunnel_grant *grant;
-	bool cut;
+	bool cut;           /* a list of it was */
+	bool psk_negotiate; /* its datagram channel is one of ours */
 };
 
 enum value_kind {
@@ -37,6 +38,8 @@ enum value_kind {
 	VALUE_EXCLUDE,
 	VALUE_NETWORK,
 	VALUE_APP_ID,
+	VALUE_PORT,
+	VALUE_SUITE,
 	VALUE_REFUSED, /* compression: never offered, so nothing may be compressed */
 };
 
@@ -70,7 +73,8 @@ static const struct {
 	{ "X-CSTP-Content-Encoding", VALUE_REFUSED, 0 },
 	{ "X-DTLS-Content-Encoding", VALUE_REFUSED, 0 },
 	{ "X-DTLS-App-ID", VALUE_APP_ID, 0 },
-	{ "X-DTLS-Port", VALUE_NUMBER, FIELD(dtls_port) },
+	{ "X-DTLS-Port", VALUE_PORT, FIELD(dtls_port) },
+	{ "X-DTLS-CipherSuite", VALUE_SUITE, 0 },
 	{ "X-DTLS-DPD", VALUE_NUMBER, FIELD(dtls_dpd_seconds) },
 	{ "X-DTLS-Keepalive", VALUE_NUMBER, FIELD(dtls_keepalive_seconds) },
 	{ "X-DTLS-Rekey-Time", VALUE_NUMBER, FIELD(dtls_rekey_seconds) },
@@ -204,6 +208,18 @@ static int read_app_id(struct tunnel_grant *g, const char *value)
 	return 0;
 }
 
+static int read_port(const char *value, int *out)
+{
+	int port, r;
+
+	if ((r = value_number(value, UINT16_MAX, &port)) < 0)
+		return r;
+	if (!port)
+		return ERR_INVALID;
+	*out = port;
+	return 0;
+}
+
 static int read_value(struct reader *r, enum value_kind kind, void *field, const char *value)
 {
 	struct tunnel_grant *g = r->grant;
@@ -242,6 +258,11 @@ static int read_value(struct reader *r, enum value_kind kind, void *field, const
 		return read_prefix(r, &g->networks, &g->networks_len, value);
 	case VALUE_APP_ID:
 		return read_app_id(g, value);
+	case VALUE_PORT:
+		return read_port(value, field);
+	case VALUE_SUITE:
+		r->psk_negotiate = !strcasecmp(value, TUNNEL_PSK_NEGOTIATE);
+		return 0;
 	case VALUE_REFUSED:
 		break;
 	}
@@ -276,16 +297,20 @@ static int read_header(struct reader *r, const struct http_header *h)
 	return result;
 }
 
-static int check_grant(struct tunnel_grant *g)
+static int check_grant(const struct reader *r)
 {
+	struct tunnel_grant *g = r->grant;
+
+	if (!r->psk_negotiate || !g->dtls_port || !g->app_id_len) {
+		g->app_id_len = 0; /* it takes all three */
+		g->dtls_port = 0;
+	}
 	if (g->ipv6.addr.family == ADDR_NONE)
 		g->ipv6.len = 0; /* a netmask for an address that did not come */
 	if (!g->mtu)
 		snprintf(g->reason, sizeof(g->reason), "no MTU");
 	else if (!g->ipv4.family && !g->ipv6.addr.family)
 		snprintf(g->reason, sizeof(g->reason), "no address");
-	else if (g->dtls_port > UINT16_MAX)
-		snprintf(g->reason, sizeof(g->reason), "X-DTLS-Port: %d", g->dtls_port);
 	else
 		return 0;
 	return ERR_INVALID;
@@ -401,11 +426,11 @@ static void write_timers(struct head *h, const struct tunnel_grant *g)
 	head_line(h, "X-CSTP-License: accept");
 }
 
-static void write_datagrams(struct head *h, const struct tunnel_grant *g)
+static void write_datagrams(struct head *h, const struct tunnel_grant *g, const struct tunnel_offer *offer)
 {
 	char app_id[2 * TUNNEL_APP_ID_MAX + 1];
 
-	if (!g->app_id_len)
+	if (!g->app_id_len || !offer->psk_negotiate)
 		return;
 	hex_encode(g->app_id, g->app_id_len, app_id);
 	write_seconds(h, "X-DTLS-DPD", g->dtls_dpd_seconds);
@@ -413,7 +438,7 @@ static void write_datagrams(struct head *h, const struct tunnel_grant *g)
 	write_rekey(h, "DTLS", g->dtls_rekey_seconds, g->dtls_rekey_method);
 	write_seconds(h, "X-DTLS-Keepalive", g->dtls_keepalive_seconds);
 	head_line(h, "X-DTLS-App-ID: %s", app_id);
-	head_line(h, "X-DTLS-CipherSuite: PSK-NEGOTIATE");
+	head_line(h, "X-DTLS-CipherSuite: " TUNNEL_PSK_NEGOTIATE);
 }
 
 static void write_extensions(struct head *h, const struct tunnel_grant *g, const struct tunnel_offer *offer)
@@ -471,7 +496,7 @@ static void write_granted(struct head *h, const struct tunnel_grant *g, const st
 	write_routes(h, g, offer);
 	write_timers(h, g);
 	write_extensions(h, g, offer);
-	write_datagrams(h, g);
+	write_datagrams(h, g, offer);
 	if (g->base_mtu)
 		head_line(h, "X-CSTP-Base-MTU: %d", g->base_mtu);
 	head_line(h, "X-CSTP-MTU: %d", g->mtu);
@@ -506,7 +531,7 @@ int tunnel_decode_grant(const struct http_message *m, struct tunnel_grant *out)
 			return r;
 	if (reader.cut)
 		log_warn("the gateway sends more routes, domains or DNS servers than we take: the rest is left out");
-	return check_grant(out);
+	return check_grant(&reader);
 }
 
 void tunnel_grant_fini(struct tunnel_grant *g)

@@ -100,7 +100,7 @@ int tunnel_encode_offer(const struct tunnel_offer *o, const char *host, int port
 	if (o->had_ipv6.family)
 		head_line(&h, "X-CSTP-Address: %s", addr_format(&o->had_ipv6, text));
 	if (o->psk_negotiate)
-		head_line(&h, "X-DTLS-CipherSuite: PSK-NEGOTIATE");
+		head_line(&h, "X-DTLS-CipherSuite: " TUNNEL_PSK_NEGOTIATE);
 	if (o->frames)
 		head_line(&h, "X-Adit-Frames: 1");
 	if (o->overlap)
@@ -125,7 +125,7 @@ int tunnel_decode_offer(const struct http_message *m, struct tunnel_offer *out)
 	if (hostname && value_is_host(hostname))
 		value_text(hostname, out->hostname, sizeof(out->hostname));
 	out->full_ipv6 = value_is_true(http_find(m, "X-CSTP-Full-IPv6-Capability"));
-	out->psk_negotiate = has_token(http_find(m, "X-DTLS-CipherSuite"), "PSK-NEGOTIATE");
+	out->psk_negotiate = has_token(http_find(m, "X-DTLS-CipherSuite"), TUNNEL_PSK_NEGOTIATE);
 	if ((r = read_mtus(m, out)) < 0 || (r = read_families(m, out)) < 0 || (r = read_had(m, out)) < 0)
 		return r;
 	return read_extensions(m, out);

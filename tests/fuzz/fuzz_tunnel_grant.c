@@ -32,7 +32,8 @@ static void check_grant(const struct tunnel_grant *g)
 {
 	fuzz_check(g->status != 200 || (g->mtu > 0 && (g->ipv4.family || g->ipv6.addr.family)));
 	fuzz_check(g->includes_len <= TUNNEL_LIST_MAX && g->dns_len <= TUNNEL_DNS_MAX);
-	fuzz_check(g->app_id_len <= TUNNEL_APP_ID_MAX && g->dtls_port <= UINT16_MAX);
+	fuzz_check(g->app_id_len <= TUNNEL_APP_ID_MAX && g->dtls_port >= 0 && g->dtls_port <= UINT16_MAX);
+	fuzz_check(!g->app_id_len == !g->dtls_port);
 }
 
 /* Encode and read again. Our spelling may be longer than theirs, so a large grant need not fit a second time. */

@@ -35,6 +35,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	round_trip(&second, &third);
 	fuzz_check(!memcmp(&second, &third, sizeof(second)));
 	fuzz_check(first.join == second.join && first.frames == second.frames && first.overlap == second.overlap);
+	fuzz_check(first.psk_negotiate == second.psk_negotiate);
 	fuzz_check(first.ipv4 == second.ipv4 && first.ipv6 == second.ipv6 && first.mtu == second.mtu);
 	return 0;
 }

@@ -184,7 +184,7 @@ static void offer_is_spelled_as_gateways_compare_it(void **state)
 	assert_true(has("X-Adit-Frames: 1"));
 	assert_true(has("X-Adit-Overlap: 1"));
 	assert_true(has("X-Adit-Join: 3"));
-	assert_false(mentions("Accept-Encoding"));
+	assert_false(mentions("Accept-Encoding") || mentions("X-DTLS-Master-Secret"));
 }
 
 static void offer_leaves_out_what_it_does_not_say(void **state)
@@ -437,6 +437,34 @@ static void grant_is_spelled_as_clients_compare_it(void **state)
 	assert_true(has("X-CSTP-Rekey-Method: new-tunnel"));
 	assert_true(has("X-CSTP-MTU: 1400"));
 	assert_false(mentions("Encoding") || mentions("X-DTLS"));
+}
+
+static void datagram_channel_is_spelled_as_clients_compare_it(void **state)
+{
+	struct tunnel_offer offer = full_offer();
+	struct tunnel_grant g = small_grant();
+
+	(void)state;
+	memcpy(g.app_id, "\xa0\x94\x55\x15", 4);
+	g.app_id_len = 4;
+	g.dtls_port = 4443;
+	g.dtls_dpd_seconds = 20;
+	g.dtls_keepalive_seconds = 30;
+	encode_grant(&g, &offer);
+	assert_true(has("X-DTLS-App-ID: a0945515"));
+	assert_true(has("X-DTLS-Port: 4443"));
+	assert_true(has("X-DTLS-CipherSuite: PSK-NEGOTIATE"));
+	assert_true(has("X-DTLS-DPD: 20"));
+	assert_true(has("X-DTLS-Keepalive: 30"));
+	assert_false(mentions("X-DTLS-Rekey") || mentions("X-DTLS-Session-ID") || mentions("Encoding"));
+	g.dtls_rekey_seconds = 1209600;
+	g.dtls_rekey_method = TUNNEL_REKEY_NEW_TUNNEL;
+	encode_grant(&g, &offer);
+	assert_true(has("X-DTLS-Rekey-Time: 1209600"));
+	assert_true(has("X-DTLS-Rekey-Method: new-tunnel"));
+	offer.psk_negotiate = false;
+	encode_grant(&g, &offer);
+	assert_false(mentions("X-DTLS"));
 }
 
 static void client_without_full_ipv6_gets_the_old_form(void **state)
@@ -700,6 +728,10 @@ static void malformed_grant_is_refused(void **state)
 		"X-DTLS-App-ID: ",
 		"X-DTLS-App-ID: zz",
 		"X-DTLS-Port: 65536",
+		"X-DTLS-Port: 0",
+		"X-DTLS-Port: -1",
+		"X-DTLS-Port: none",
+		"X-DTLS-Port: 443x",
 		"X-Adit-Generation: x",
 		"X-Adit-Network: here",
 	};
@@ -720,16 +752,42 @@ static void what_a_tunnel_can_do_without_is_left_out_when_malformed(void **state
 	assert_int_equal(decoded.excludes_len, 1);
 }
 
+#define APP_ID "X-DTLS-App-ID: a0945515\r\n"
+#define PORT   "X-DTLS-Port: 4443\r\n"
+#define SUITE  "X-DTLS-CipherSuite: PSK-NEGOTIATE\r\n"
+
 static void app_id_is_limited(void **state)
 {
-	char header[128];
+	char header[256];
 
 	(void)state;
-	snprintf(header, sizeof(header), "X-DTLS-App-ID: %0*d", 2 * TUNNEL_APP_ID_MAX, 0);
+	snprintf(header, sizeof(header), PORT SUITE "X-DTLS-App-ID: %0*d", 2 * TUNNEL_APP_ID_MAX, 0);
 	assert_int_equal(decode_with(header), 0);
 	assert_int_equal(decoded.app_id_len, TUNNEL_APP_ID_MAX);
-	snprintf(header, sizeof(header), "X-DTLS-App-ID: %0*d", 2 * TUNNEL_APP_ID_MAX + 2, 0);
+	snprintf(header, sizeof(header), PORT SUITE "X-DTLS-App-ID: %0*d", 2 * TUNNEL_APP_ID_MAX + 2, 0);
 	assert_int_equal(decode_with(header), ERR_INVALID);
+}
+
+static void datagram_channel_takes_app_id_port_and_suite(void **state)
+{
+	static const char *const lacking[] = {
+		MINIMAL PORT SUITE,
+		MINIMAL APP_ID SUITE,
+		MINIMAL APP_ID PORT,
+		MINIMAL APP_ID PORT "X-DTLS-CipherSuite: AES128-SHA\r\n",
+		MINIMAL APP_ID PORT "X-DTLS12-CipherSuite: ECDHE-RSA-AES256-GCM-SHA384\r\n",
+	};
+
+	(void)state;
+	assert_int_equal(decode_grant(MINIMAL APP_ID PORT SUITE), 0);
+	assert_int_equal(decoded.app_id_len, 4);
+	assert_memory_equal(decoded.app_id, "\xa0\x94\x55\x15", 4);
+	assert_int_equal(decoded.dtls_port, 4443);
+	for (size_t i = 0; i < sizeof(lacking) / sizeof(lacking[0]); i++) {
+		assert_int_equal(decode_grant(lacking[i]), 0);
+		assert_int_equal(decoded.app_id_len, 0);
+		assert_int_equal(decoded.dtls_port, 0);
+	}
 }
 
 static void domain_is_limited(void **state)
@@ -827,6 +885,7 @@ int main(void)
 		TEST(grant_comes_back),
 		TEST(largest_grant_is_read),
 		TEST(grant_is_spelled_as_clients_compare_it),
+		TEST(datagram_channel_is_spelled_as_clients_compare_it),
 		TEST(client_without_full_ipv6_gets_the_old_form),
 		TEST(anyconnect_gets_ipv6_dns_in_its_own_header),
 		TEST(everything_is_said_by_no_includes),
@@ -844,6 +903,7 @@ int main(void)
 		TEST(malformed_grant_is_refused),
 		TEST(what_a_tunnel_can_do_without_is_left_out_when_malformed),
 		TEST(app_id_is_limited),
+		TEST(datagram_channel_takes_app_id_port_and_suite),
 		TEST(domain_is_limited),
 		TEST(off_has_many_names),
 		TEST(banner_keeps_what_does_not_decode),
