@@ -118,7 +118,7 @@ static int seal_grant(const struct arrival *a, struct records *records, unsigned
 	struct buf reply = BUF_INIT;
 	int r;
 
-	r = grant_fill(&grant, a->worker->server->conf, a->session, &a->offer, generation);
+	r = grant_fill(&grant, a->worker->server->conf, a->session, &a->offer, generation, NULL);
 	if (r == 0)
 		r = tunnel_encode_grant(&grant, &a->offer, &reply);
 	grant_fini(&grant);

@@ -9,7 +9,14 @@
 #include "base/err.h"
 #include "conf/conf.h"
 #include "session/session.h"
+#include "wire/mtu.h"
 #include "wire/tunnel.h"
+
+/*
+ * Told openconnect with "new-tunnel", a time far beyond any generation's keeps its datagram channel when the stream is
+ * renewed. As milliseconds it still fits 31 bits, for clients that count so.
+ */
+enum { DATAGRAM_REKEY_SECONDS = 14 * 24 * 60 * 60 };
 
 /* 255.255.255.0 from a prefix of length 24. */
 static struct addr netmask_of(const struct prefix *p)
@@ -78,8 +85,31 @@ static int fill_routes(struct tunnel_grant *g, const struct conf *conf)
 	return 0;
 }
 
+/* The narrower of what both ends know. */
+static int narrower(int a, int b)
+{
+	return a && (!b || a < b) ? a : b;
+}
+
+static void fill_datagrams(struct tunnel_grant *g, const struct conf *conf, const struct grant_datagrams *d)
+{
+	struct mtu_way way = { .outer = d->outer, .cipher = MTU_GCM }; /* what costs most of what may be agreed on */
+
+	memcpy(g->app_id, d->app_id, d->app_id_len);
+	g->app_id_len = d->app_id_len;
+	g->dtls_port = d->port;
+	g->dtls_dpd_seconds = conf->dpd.seconds;
+	g->dtls_keepalive_seconds = conf->dpd.keepalive_seconds;
+	if (conf->rekey.stock == CONF_STOCK_SMOOTH) {
+		g->dtls_rekey_seconds = DATAGRAM_REKEY_SECONDS;
+		g->dtls_rekey_method = TUNNEL_REKEY_NEW_TUNNEL;
+	}
+	g->base_mtu = way.base = narrower(g->base_mtu, d->pmtu);
+	g->mtu = mtu_tunnel(&way, conf->tunnel.mtu, g->ipv6.addr.family != ADDR_NONE);
+}
+
 int grant_fill(struct tunnel_grant *g, const struct conf *conf, const struct session *s,
-	       const struct tunnel_offer *offer, unsigned generation)
+	       const struct tunnel_offer *offer, unsigned generation, const struct grant_datagrams *datagrams)
 {
 	*g = (struct tunnel_grant){
 		.status = 200,
@@ -98,6 +128,8 @@ int grant_fill(struct tunnel_grant *g, const struct conf *conf, const struct ses
 		.networks_len = s->networks_len,
 	};
 	fill_addresses(g, conf, s);
+	if (datagrams && offer->psk_negotiate)
+		fill_datagrams(g, conf, datagrams);
 	fill_names(g, conf);
 	return fill_routes(g, conf);
 }
