@@ -308,9 +308,9 @@ static void begin_leg(struct dial *d, struct slot *slot)
 	leg->to = (struct endpoint){ .addr = slot->addr, .port = d->port };
 	leg->fd = -1;
 	if (slot->addr.family == ADDR_V4)
-		ask_socket(d->ask, ADDR_V4, on_socket_v4, d);
+		ask_socket(d->ask, ASK_STREAM, ADDR_V4, on_socket_v4, d);
 	else
-		ask_socket(d->ask, ADDR_V6, on_socket_v6, d);
+		ask_socket(d->ask, ASK_STREAM, ADDR_V6, on_socket_v6, d);
 }
 
 static void begin_next(struct dial *d)

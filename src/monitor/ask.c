@@ -250,7 +250,8 @@ void ask_resolve(struct ask *a, const char *host,
 		fail(a);
 }
 
-void ask_socket(struct ask *a, enum addr_family family, void (*done)(void *arg, int result, int fd), void *arg)
+void ask_socket(struct ask *a, enum ask_socket_kind kind, enum addr_family family,
+		void (*done)(void *arg, int result, int fd), void *arg)
 {
 	struct request *r = request_new(a, MESSAGE_SOCKET, arg);
 	union message m = { 0 };
@@ -260,7 +261,7 @@ void ask_socket(struct ask *a, enum addr_family family, void (*done)(void *arg, 
 		return;
 	}
 	r->done.socket = done;
-	m.socket = (struct message_socket){ { MESSAGE_SOCKET, r->id }, family };
+	m.socket = (struct message_socket){ { MESSAGE_SOCKET, r->id }, kind, family };
 	if (enqueue(a, &m) < 0)
 		fail(a);
 }

@@ -16,6 +16,9 @@ struct ask;
 
 enum { ASK_ADDRS_MAX = 16, ASK_NAME_MAX = 256, ASK_NET_MAX = 1024 };
 
+/* For a stream to a gateway, or for its datagram channel. */
+enum ask_socket_kind { ASK_STREAM, ASK_DATAGRAM, ASK_SOCKET_KINDS };
+
 /* One line of the network configuration a client wants (the server's comes from its own file). */
 enum net_kind {
 	NET_ADDRESS, /* prefix: own inner address with its length */
@@ -66,8 +69,16 @@ struct ask *ask_open(uv_loop_t *loop, int fd, void (*lost)(void *arg), void (*st
 void ask_resolve(struct ask *a, const char *host,
 		 void (*done)(void *arg, int result, const struct addr *addrs, size_t len), void *arg);
 
-/** ask_socket() - An unconnected TCP socket for a client's connection; @done owns @fd (-1 with a result below 0) */
-void ask_socket(struct ask *a, enum addr_family family, void (*done)(void *arg, int result, int fd), void *arg);
+/**
+ * ask_socket() - An unconnected socket for a client's connection
+ * @a:      asker
+ * @kind:   TCP, or UDP with large buffers (udp_open()); a client with transport = "tls" may not ask for the latter
+ * @family: of the address it will be connected to
+ * @done:   owns @fd, which is -1 with a result below 0
+ * @arg:    for @done
+ */
+void ask_socket(struct ask *a, enum ask_socket_kind kind, enum addr_family family,
+		void (*done)(void *arg, int result, int fd), void *arg);
 
 /**
  * ask_net() - Have the network configured: replaces what an earlier call set, in full

@@ -102,7 +102,7 @@ static bool body_ok(const union message *m)
 {
 	switch ((enum message_type)m->header.type) {
 	case MESSAGE_SOCKET:
-		return family_ok(m->socket.family);
+		return m->socket.kind < ASK_SOCKET_KINDS && family_ok(m->socket.family);
 	case MESSAGE_RESOLVE:
 		return host_name_ok(m->resolve.host);
 	case MESSAGE_NET_BEGIN:

@@ -32,6 +32,7 @@ struct message_header {
 
 struct message_socket {
 	struct message_header header;
+	uint32_t kind;   /* enum ask_socket_kind */
 	uint32_t family; /* enum addr_family */
 };
 
@@ -73,7 +74,7 @@ union message {
 };
 
 static_assert(sizeof(struct message_header) == 8, "type and id");
-static_assert(sizeof(struct message_socket) == 12, "header and family");
+static_assert(sizeof(struct message_socket) == 16, "header, kind and family");
 static_assert(sizeof(struct message_resolve) == 8 + ASK_NAME_MAX, "header and host");
 static_assert(sizeof(struct message_net_begin) == 12, "header and phase");
 static_assert(sizeof(struct message_net_item) == 8 + 28 + ASK_NAME_MAX, "header and item");

@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "conf/conf.h"
 #include "io/sock.h"
+#include "io/udp.h"
 #include "monitor/hook.h"
 #include "monitor/message.h"
 #include "monitor/network.h"
@@ -102,16 +103,18 @@ static void on_resolved(void *arg, int result, const struct addr *addrs, size_t 
 	free(p);
 }
 
-static void serve_socket(struct serve *s, const struct message_socket *m)
+/* Return: 0, or ERR_INVALID when the engine asks for datagrams that its settings do without. */
+static int serve_socket(struct serve *s, const struct message_socket *m)
 {
-	int fd = sock_tcp(m->family);
+	int fd;
 
-	if (fd < 0) {
-		answer(s, m->header.id, fd, -1);
-		return;
-	}
-	answer(s, m->header.id, 0, fd);
-	close(fd);
+	if (m->kind == ASK_DATAGRAM && s->conf->transport == CONF_TRANSPORT_TLS)
+		return ERR_INVALID;
+	fd = m->kind == ASK_DATAGRAM ? udp_open(m->family) : sock_tcp(m->family);
+	answer(s, m->header.id, fd < 0 ? fd : 0, fd);
+	if (fd >= 0)
+		close(fd);
+	return 0;
 }
 
 static void serve_resolve(struct serve *s, const struct message_resolve *m, struct pending *p)
@@ -162,8 +165,7 @@ static int serve_one(struct serve *s, const union message *m, int len)
 		return ERR_INVALID;
 	switch ((enum message_type)m->header.type) {
 	case MESSAGE_SOCKET:
-		serve_socket(s, &m->socket);
-		return 0;
+		return serve_socket(s, &m->socket);
 	case MESSAGE_NET_BEGIN:
 		network_begin(s->net, m->net_begin.phase);
 		return 0;

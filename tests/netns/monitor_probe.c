@@ -107,7 +107,7 @@ static void ask_config(const char *address, void (*done)(void *arg, int result))
 
 static void ask_client(void)
 {
-	ask_socket(ask, ADDR_V4, on_socket, NULL);
+	ask_socket(ask, ASK_STREAM, ADDR_V4, on_socket, NULL);
 	ask_resolve(ask, "192.0.2.77", on_resolved, NULL);
 	ask_config("10.88.0.5/32", on_net);
 }
@@ -170,7 +170,7 @@ static void ask_unread(void)
 static void ask_lookup(void)
 {
 	ask_resolve(ask, "host.example", on_resolved, NULL);
-	ask_socket(ask, ADDR_V4, on_socket, NULL); /* its answer shows that the lookup has begun */
+	ask_socket(ask, ASK_STREAM, ADDR_V4, on_socket, NULL); /* its answer shows that the lookup has begun */
 }
 
 static void ask_many(void)

@@ -189,13 +189,15 @@ static void hook_facts_must_make_sense(void **state)
 	assert_int_equal(check(&m), ERR_INVALID);
 }
 
-static void socket_needs_a_family(void **state)
+static void socket_needs_a_kind_and_a_family(void **state)
 {
-	union message m = { .socket = { { MESSAGE_SOCKET, 1 }, ADDR_V6 } };
+	union message m = { .socket = { { MESSAGE_SOCKET, 1 }, ASK_DATAGRAM, ADDR_V6 } };
 
 	(void)state;
 	assert_int_equal(check(&m), 0);
 	m.socket.family = ADDR_NONE;
+	assert_int_equal(check(&m), ERR_INVALID);
+	m.socket = (struct message_socket){ { MESSAGE_SOCKET, 1 }, ASK_SOCKET_KINDS, ADDR_V6 };
 	assert_int_equal(check(&m), ERR_INVALID);
 }
 
@@ -213,7 +215,7 @@ int main(void)
 		cmocka_unit_test(banner_may_be_any_line),
 		cmocka_unit_test(hook_takes_only_identities),
 		cmocka_unit_test(hook_facts_must_make_sense),
-		cmocka_unit_test(socket_needs_a_family),
+		cmocka_unit_test(socket_needs_a_kind_and_a_family),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

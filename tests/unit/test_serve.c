@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* How the monitor serves an engine: a gateway's, whose hooks are none. */
+/* How the monitor serves an engine: a gateway's, whose hooks are none, or a client's. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -117,11 +117,83 @@ static void malformed_request_ends_the_engine(void **state)
 	assert_int_equal(broken, 1);
 }
 
+/* A client asks for a socket. Return: the descriptor that came with the answer, -1 when the engine was cut off. */
+static int ask_for(enum ask_socket_kind kind, enum addr_family family)
+{
+	union message m = { .socket = { { MESSAGE_SOCKET, 7 }, kind, family } };
+	int fd, n;
+
+	request(&m);
+	turn();
+	n = sock_recv_fd(engine_fd, &m, sizeof(m), &fd);
+	if (n < 0)
+		return -1;
+	assert_int_equal(m.answer.header.id, 7);
+	assert_int_equal(m.answer.result, 0);
+	return fd;
+}
+
+static int option(int fd, int name)
+{
+	int value = -1;
+	socklen_t len = sizeof(value);
+
+	assert_int_equal(getsockopt(fd, SOL_SOCKET, name, &value, &len), 0);
+	return value;
+}
+
+static void client_gets_the_socket_it_asks_for(void **state)
+{
+	static const struct {
+		enum ask_socket_kind kind;
+		enum addr_family family;
+		int type, domain;
+	} wanted[] = {
+		{ ASK_STREAM, ADDR_V4, SOCK_STREAM, AF_INET },
+		{ ASK_STREAM, ADDR_V6, SOCK_STREAM, AF_INET6 },
+		{ ASK_DATAGRAM, ADDR_V4, SOCK_DGRAM, AF_INET },
+		{ ASK_DATAGRAM, ADDR_V6, SOCK_DGRAM, AF_INET6 },
+	};
+
+	(void)state;
+	conf.role = CONF_CLIENT;
+	for (size_t i = 0; i < sizeof(wanted) / sizeof(wanted[0]); i++) {
+		int fd = ask_for(wanted[i].kind, wanted[i].family);
+
+		assert_true(fd >= 0);
+		assert_int_equal(option(fd, SO_TYPE), wanted[i].type);
+		assert_int_equal(option(fd, SO_DOMAIN), wanted[i].domain);
+		close(fd);
+	}
+	assert_false(broken);
+}
+
+static void client_without_datagrams_may_not_ask_for_their_socket(void **state)
+{
+	(void)state;
+	conf.role = CONF_CLIENT;
+	conf.transport = CONF_TRANSPORT_TLS;
+	close(ask_for(ASK_STREAM, ADDR_V4));
+	assert_false(broken);
+	assert_int_equal(ask_for(ASK_DATAGRAM, ADDR_V4), -1);
+	assert_int_equal(broken, 1);
+}
+
+static void gateway_opens_no_sockets_by_request(void **state)
+{
+	(void)state;
+	assert_int_equal(ask_for(ASK_DATAGRAM, ADDR_V4), -1);
+	assert_int_equal(broken, 1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(busy_engine_gets_its_share_of_a_turn, begin, end),
 		cmocka_unit_test_setup_teardown(malformed_request_ends_the_engine, begin, end),
+		cmocka_unit_test_setup_teardown(client_gets_the_socket_it_asks_for, begin, end),
+		cmocka_unit_test_setup_teardown(client_without_datagrams_may_not_ask_for_their_socket, begin, end),
+		cmocka_unit_test_setup_teardown(gateway_opens_no_sockets_by_request, begin, end),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
