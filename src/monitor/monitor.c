@@ -22,6 +22,7 @@
 #include "conf/conf.h"
 #include "io/netlink.h"
 #include "io/sock.h"
+#include "io/udp.h"
 #include "monitor/control_socket.h"
 #include "monitor/dns.h"
 #include "monitor/journal.h"
@@ -44,7 +45,7 @@ enum {
 struct monitor {
 	struct conf *conf;
 	struct engine_start start;
-	size_t listen_len; /* open ones of start.listen_fds */
+	size_t listen_len; /* entries of start.listen_fds and of start.datagram_fds; -1: not open */
 	struct privilege user;
 	struct netlink *nl;
 	struct journal *journal;
@@ -151,7 +152,7 @@ static int open_device(struct monitor *m)
 	return 0;
 }
 
-static int listen_one(const struct conf_listen *l, bool shared)
+static int listen_one(const struct conf_listen *l, bool datagrams, bool shared)
 {
 	struct endpoint at = { .port = (uint16_t)l->port };
 	int fd;
@@ -160,16 +161,17 @@ static int listen_one(const struct conf_listen *l, bool shared)
 		log_err("not an address to listen on: %s", l->address);
 		return ERR_INVALID;
 	}
-	fd = sock_listen(&at, shared);
+	fd = datagrams ? udp_listen(&at, shared) : sock_listen(&at, shared);
 	if (fd < 0)
-		log_err("cannot listen on %s port %d: %s", l->address, l->port, err_text(fd));
+		log_err("cannot listen on %s port %d%s: %s", l->address, l->port, datagrams ? " for datagrams" : "",
+			err_text(fd));
 	return fd;
 }
 
 /* Sockets that share a port never see that another program has it too; one that does not share does. */
-static int check_port_free(const struct conf_listen *l)
+static int check_port_free(const struct conf_listen *l, bool datagrams)
 {
-	int fd = listen_one(l, false);
+	int fd = listen_one(l, datagrams, false);
 
 	if (fd < 0)
 		return fd;
@@ -177,28 +179,62 @@ static int check_port_free(const struct conf_listen *l)
 	return 0;
 }
 
-static int open_listeners(struct monitor *m)
+static int check_ports_free(const struct conf *conf)
+{
+	const struct conf_listen *l;
+	int r = 0;
+
+	for (l = conf->listen.items; l < conf->listen.items + conf->listen.len && r == 0; l++) {
+		r = check_port_free(l, false);
+		if (r == 0 && l->datagrams)
+			r = check_port_free(l, true);
+	}
+	return r;
+}
+
+static int *no_fds(size_t len)
+{
+	int *fds = malloc(len * sizeof(*fds));
+	size_t i;
+
+	for (i = 0; fds && i < len; i++)
+		fds[i] = -1;
+	return fds;
+}
+
+/* One worker's: for each entry one of each kind that it wants. */
+static int open_worker_listeners(struct monitor *m, int *listen_fds, int *datagram_fds)
 {
 	const struct conf_listen *l = m->conf->listen.items;
-	size_t i, each = m->conf->listen.len, all = each * (size_t)m->start.workers;
 	bool shared = m->start.workers > 1;
-	int fd, r;
+	size_t i;
+
+	for (i = 0; i < m->conf->listen.len; i++) {
+		if ((listen_fds[i] = listen_one(&l[i], false, shared)) < 0)
+			return listen_fds[i];
+		if (l[i].datagrams && (datagram_fds[i] = listen_one(&l[i], true, shared)) < 0)
+			return datagram_fds[i];
+	}
+	return 0;
+}
+
+static int open_listeners(struct monitor *m)
+{
+	size_t i, each = m->conf->listen.len, all = each * (size_t)m->start.workers;
+	int r = 0;
 
 	if (m->conf->role == CONF_CLIENT)
 		return 0;
-	m->start.listen_fds = calloc(all, sizeof(int));
-	if (!m->start.listen_fds)
+	m->start.listen_fds = no_fds(all);
+	m->start.datagram_fds = no_fds(all);
+	if (!m->start.listen_fds || !m->start.datagram_fds)
 		return ERR_NOMEM;
-	for (i = 0; i < each && shared; i++)
-		if ((r = check_port_free(&l[i])) < 0)
-			return r;
-	while (m->listen_len < all) {
-		fd = listen_one(&l[m->listen_len % each], shared);
-		if (fd < 0)
-			return fd;
-		m->start.listen_fds[m->listen_len++] = fd;
-	}
-	return 0;
+	m->listen_len = all;
+	if (m->start.workers > 1)
+		r = check_ports_free(m->conf);
+	for (i = 0; i < all && r == 0; i += each)
+		r = open_worker_listeners(m, m->start.listen_fds + i, m->start.datagram_fds + i);
+	return r;
 }
 
 static int open_network(struct monitor *m)
@@ -237,6 +273,12 @@ static int open_all(struct monitor *m)
 	return r < 0 ? r : open_network(m);
 }
 
+static void close_open(int fd)
+{
+	if (fd >= 0)
+		close(fd);
+}
+
 /* The monitor keeps no copy of the engine's descriptors: the device shall go when the engine does. */
 static void close_engine_fds(struct monitor *m)
 {
@@ -245,19 +287,19 @@ static void close_engine_fds(struct monitor *m)
 	for (i = 0; i < m->start.workers; i++)
 		close(m->start.tun_fds[i]);
 	m->start.workers = 0;
-	while (m->listen_len)
-		close(m->start.listen_fds[--m->listen_len]);
-	if (m->start.control_fd >= 0)
-		close(m->start.control_fd);
-	if (m->start.monitor_fd >= 0)
-		close(m->start.monitor_fd);
+	while (m->listen_len) {
+		close_open(m->start.listen_fds[--m->listen_len]);
+		close_open(m->start.datagram_fds[m->listen_len]);
+	}
+	close_open(m->start.control_fd);
+	close_open(m->start.monitor_fd);
 	m->start.control_fd = m->start.monitor_fd = -1;
 }
 
 static int close_others(struct monitor *m)
 {
 	size_t len = 0, i;
-	int *keep = calloc(ENGINE_FDS_MAX + m->listen_len, sizeof(*keep));
+	int *keep = calloc(ENGINE_FDS_MAX + 2 * m->listen_len, sizeof(*keep));
 
 	if (!keep)
 		return ERR_NOMEM;
@@ -265,8 +307,11 @@ static int close_others(struct monitor *m)
 	keep[len++] = m->start.control_fd;
 	for (i = 0; i < (size_t)m->start.workers; i++)
 		keep[len++] = m->start.tun_fds[i];
-	for (i = 0; i < m->listen_len; i++)
+	for (i = 0; i < m->listen_len; i++) {
 		keep[len++] = m->start.listen_fds[i];
+		if (m->start.datagram_fds[i] >= 0)
+			keep[len++] = m->start.datagram_fds[i];
+	}
 	privilege_close_others(keep, len);
 	free(keep);
 	return 0;
@@ -443,16 +488,14 @@ static int serve_engine(struct monitor *m)
 static void undo_all(struct monitor *m)
 {
 	close_engine_fds(m);
-	if (m->fd >= 0)
-		close(m->fd);
+	close_open(m->fd);
 	network_free(m->net);
 	journal_close(m->journal);
-	if (m->device_fd >= 0)
-		close(m->device_fd);
+	close_open(m->device_fd);
 	netlink_free(m->nl);
 	free(m->start.listen_fds);
-	if (m->lock_fd >= 0)
-		close(m->lock_fd);
+	free(m->start.datagram_fds);
+	close_open(m->lock_fd);
 }
 
 int monitor_run(struct conf *conf, int (*engine)(const struct engine_start *start))

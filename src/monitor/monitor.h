@@ -22,7 +22,8 @@ struct engine_start {
 	int workers;                 /* 1..TUN_QUEUES_MAX; 1 at a client */
 	int tun_fds[TUN_QUEUES_MAX]; /* one a worker */
 	struct tun_offloads offloads;
-	int *listen_fds; /* server: workers x conf->listen.len, worker w's begin at w x conf->listen.len */
+	int *listen_fds;   /* server: workers x conf->listen.len, worker w's begin at w x conf->listen.len */
+	int *datagram_fds; /* likewise, of udp_listen(); -1 where datagrams = false */
 };
 
 /**

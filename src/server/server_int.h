@@ -11,6 +11,7 @@
 #include <uv.h>
 
 #include "base/log.h"
+#include "io/udp.h"
 #include "path/path.h"
 
 struct ask;
@@ -32,6 +33,7 @@ struct listener {
 	struct worker *worker;
 	uv_poll_t poll;
 	int fd;
+	struct udp datagrams; /* same address and port; fd -1: none */
 };
 
 struct worker {

@@ -59,22 +59,33 @@ static void on_turn(uv_idle_t *idle)
 		uv_idle_stop(idle);
 }
 
+static int open_listener(struct listener *l, const struct conf *conf, int fd, int datagram_fd)
+{
+	l->fd = fd;
+	l->poll.data = l;
+	l->datagrams.fd = -1;
+	if (datagram_fd >= 0 && udp_init(&l->datagrams, datagram_fd, conf->offload.udp_gso, conf->offload.udp_gro) < 0)
+		return ERR_SYS;
+	if (uv_poll_init(l->worker->loop, &l->poll, fd) < 0)
+		return ERR_SYS;
+	uv_poll_start(&l->poll, UV_READABLE, on_connection);
+	return 0;
+}
+
 static int open_listeners(struct worker *w, const struct engine_start *start)
 {
-	size_t i, n = start->conf->listen.len;
+	size_t i, n = start->conf->listen.len, first = (size_t)w->index * n;
+	int r;
 
 	w->listeners = calloc(n, sizeof(*w->listeners));
 	if (!w->listeners)
 		return ERR_NOMEM;
 	for (i = 0; i < n; i++) {
-		struct listener *l = &w->listeners[i];
-
-		l->worker = w;
-		l->fd = start->listen_fds[(size_t)w->index * n + i];
-		l->poll.data = l;
-		if (uv_poll_init(w->loop, &l->poll, l->fd) < 0)
-			return ERR_SYS;
-		uv_poll_start(&l->poll, UV_READABLE, on_connection);
+		w->listeners[i].worker = w;
+		r = open_listener(&w->listeners[i], start->conf, start->listen_fds[first + i],
+				  start->datagram_fds[first + i]);
+		if (r < 0)
+			return r;
 		w->listeners_len++;
 	}
 	return 0;

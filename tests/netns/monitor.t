@@ -173,12 +173,15 @@ check "the gateway has its addresses" grep -q '10.20.0.1/24 fd20:aa::1/64' <(in_
 check "a client's network leads into the device" has_route -4 192.168.7.0/24 adit0
 is "forwarding is on" "$(in_ns host sysctl -n net.ipv4.conf.adit0.forwarding)" 1
 is "redirects are off" "$(in_ns host sysctl -n net.ipv4.conf.adit0.send_redirects)" 0
+is "each worker has a socket for datagrams" "$(in_ns host ss -Hlun 'sport = :4433' | wc -l)" 2
+check "larger than the host allows others" grep -q 'rb16777216' <(in_ns host ss -Hlunm 'sport = :4433')
 check "the connect hook ran" grep -qx 'hook connect=0' "$WORK/out"
 check "it was told the name" grep -qx 'USERNAME=berlin' "$WORK/hook.connect"
 check "and the outer address" grep -qx 'IP_REAL=192.0.2.1' "$WORK/hook.connect"
 check "a hook that hangs meets its deadline" grep -qx 'hook disconnect=-15' "$WORK/out"
 finish TERM "$probe_pid"
 is "nothing is left of the gateway" "$(state)" "$clean"
+is "nor of its sockets" "$(in_ns host ss -Hlun 'sport = :4433')" ''
 forwarding 0
 probe server hooks 1
 for family in IPv4 IPv6; do
