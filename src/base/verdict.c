@@ -27,6 +27,11 @@ static const char *const names[] = {
 	[DROP_TOO_BIG] = "drop_too_big",
 	[DROP_TUN_WRITE] = "drop_tun_write",
 	[DROP_FRAME_UNKNOWN] = "drop_frame_unknown",
+	[DROP_RECORD] = "drop_record",
+	[DROP_EPOCH] = "drop_epoch",
+	[DROP_REPLAY] = "drop_replay",
+	[DROP_TAG] = "drop_tag",
+	[DROP_HELLO] = "drop_hello",
 };
 static_assert(sizeof(names) / sizeof(names[0]) == VERDICTS, "a name for every verdict");
 

@@ -36,6 +36,12 @@ enum verdict {
 	DROP_TOO_BIG,       /* longer than the tunnel's MTU or than one record holds */
 	DROP_TUN_WRITE,     /* the kernel refused the packet */
 	DROP_FRAME_UNKNOWN, /* a frame of a kind that is not known or not negotiated, ignored */
+	/* datagrams */
+	DROP_RECORD, /* no whole record of DTLS 1.2 where one must be */
+	DROP_EPOCH,  /* a record under other keys than the channel's */
+	DROP_REPLAY, /* a record that has come before, or that is older than the replay window */
+	DROP_TAG,    /* a record that is not authentic */
+	DROP_HELLO,  /* a ClientHello that is not answered */
 	VERDICTS
 };
 
