@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The first words of a DTLS handshake, read and answered without any state (RFC 6347 4.2.1): a ClientHello names its
- * session by the App-ID in its session id (docs/protocol.md, section 8), and must come back with our cookie before the
+ * session by the App-ID in its session id, and must come back with our cookie before the
  * gateway remembers anything.
  */
 #ifndef WIRE_DTLS_HELLO_H
