@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The datagram channel of a session: one flow of UDP datagrams under the keys of one generation. Each datagram is one
+ * record, each record one packet: a byte of kind (wire/frame.h) and the payload.
+ *
+ *   GATED    the keys are there, but it is not known that the peer listens: packets go by the stream
+ *   UP       packets may be sent here
+ *   AWAY     probes are not answered: packets go by the stream; its keys and the probing go on
+ *   LEAVING  END was sent, for there is a newer channel: what is still under way is opened
+ *   OVER     to be freed by its owner
+ *
+ *   gate opens (enum datagram_gate)              GATED -> UP
+ *   three probes unanswered (session/probe.h)    GATED, UP -> AWAY
+ *   a probe is answered                          AWAY -> UP
+ *   datagram_leave()                             GATED, UP, AWAY -> LEAVING
+ *   END's number of packets is in, or DATAGRAM_LEAVE_MS have passed   LEAVING -> OVER
+ *   close_notify or another alert of the peer, a key's limit          any -> OVER
+ *
+ * Independent of that the peer may ask not to be sent to here (CHANNEL), since it knows that nothing arrives.
+ *
+ * Bytes and time come in; bytes and a deadline go out. Everything runs on the channel's home worker, but for sealing
+ * packets, which any worker may do under the session's tx_lock.
+ */
+#ifndef SESSION_DATAGRAM_H
+#define SESSION_DATAGRAM_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/uio.h>
+
+#include "base/verdict.h"
+#include "io/sock.h"
+#include "session/probe.h"
+#include "wire/dtls_record.h"
+
+struct datagram;
+struct dtls_keys;
+
+enum datagram_state { DATAGRAM_GATED, DATAGRAM_UP, DATAGRAM_AWAY, DATAGRAM_LEAVING, DATAGRAM_OVER };
+
+/* When the peer is taken to listen. */
+enum datagram_gate {
+	DATAGRAM_GATE_NONE,   /* at once: a gateway that has ended the handshake */
+	DATAGRAM_GATE_RECORD, /* another adit: with its first record */
+	DATAGRAM_GATE_READY,  /* openconnect, which throws packets away while it measures the path: with DATA or
+				 KEEPALIVE, or DATAGRAM_MEASURED_MS after its last DPD-REQ */
+};
+
+enum {
+	DATAGRAM_KIND_LEN = 1,
+	DATAGRAM_PAYLOAD_MAX = DTLS_PLAIN_MAX - DATAGRAM_KIND_LEN,
+	DATAGRAM_MEASURED_MS = 500,
+	DATAGRAM_LEAVE_MS = 500,
+	DATAGRAM_ANSWERS_BATCH = 16, /* DPD-REQ answered of those that arrive at once */
+};
+
+/* What the owner does and learns; on the home worker, never under tx_lock. None of them frees the channel at once. */
+struct datagram_events {
+	void (*send)(struct datagram *d, const uint8_t *record, size_t len); /* one datagram, to d->peer */
+	void (*changed)(struct datagram *d, enum datagram_state was);        /* d->state, or what the peer wants */
+	void (*echo)(struct datagram *d, const uint8_t *data, size_t len);   /* DPD-RESP with a payload */
+};
+
+struct datagram {
+	unsigned generation;
+	struct endpoint peer; /* other end of the flow */
+	const struct datagram_events *events;
+	void *owner;
+	pthread_mutex_t *tx_lock;  /* of the session */
+	enum datagram_state state; /* written under tx_lock by the home worker */
+	bool unwanted;             /* likewise: the peer wants packets by the stream */
+	const char *why;           /* OVER: for people */
+
+	/* sending: under tx_lock */
+	struct dtls_sealer sealer;
+	uint64_t tx_packets;         /* DATA sealed: what END tells */
+	_Atomic uint64_t tx_data_ms; /* when the last batch of them was; read by the home worker */
+
+	/* home worker only */
+	struct dtls_opener opener;
+	enum datagram_gate gate;
+	uint64_t rx_packets;           /* DATA opened, compared with END's number */
+	uint64_t rx_end;               /* END's number */
+	bool rx_ended;                 /* it has arrived */
+	bool announce;                 /* a client's first DPD-REQ is due */
+	unsigned answered;             /* DPD-REQ of the present batch */
+	uint64_t measured_ms;          /* GATED: last DPD-REQ, 0: none */
+	uint64_t leave_ms;             /* LEAVING: over at this time */
+	uint64_t heard_ms;             /* last authentic record, or probe for want of one */
+	uint64_t sent_ms;              /* last control packet */
+	uint64_t dpd_ms, keepalive_ms; /* 0: off */
+	struct probe probe;
+};
+
+struct datagram_settings {
+	unsigned generation;
+	struct endpoint peer;
+	enum datagram_gate gate;
+	bool announce;              /* client: DPD-REQ with the first tick, which opens the gateway's gate */
+	unsigned dpd_seconds;       /* nothing received for so long: a probe; 0: only while sending */
+	unsigned keepalive_seconds; /* nothing sent for so long: KEEPALIVE; 0: none */
+	const struct datagram_events *events;
+	void *owner;
+	pthread_mutex_t *tx_lock;
+};
+
+/**
+ * datagram_new() - A channel over the keys of a finished handshake
+ * @settings: copied
+ * @keys:     the caller wipes his
+ * @now_ms:   time
+ *
+ * datagram_tick() is due.
+ *
+ * Return: the channel or NULL without memory.
+ */
+struct datagram *datagram_new(const struct datagram_settings *settings, const struct dtls_keys *keys, uint64_t now_ms);
+
+/** datagram_usable() - Whether packets may be sent on it now; under tx_lock or on the home worker */
+static inline bool datagram_usable(const struct datagram *d)
+{
+	return d->state == DATAGRAM_UP && !d->unwanted;
+}
+
+/**
+ * datagram_seal() - Protect one packet
+ * @d:      usable channel, its session's tx_lock held; from any worker
+ * @pieces: the packet, FRAME_DATA as a byte in front of it; not overlapping @out
+ * @count:  of pieces; a single one is not copied
+ * @out:    dtls_record_len() bytes are written; see dtls_seal() for batches
+ *
+ * Return: bytes at @out, or ERR_REFUSED (not usable, or the key is used up: the stream then).
+ */
+int datagram_seal(struct datagram *d, const struct iovec *pieces, size_t count, uint8_t *out);
+
+/**
+ * datagram_sent() - Once a batch of sealed packets, under tx_lock or not; from any worker
+ *
+ * Return: whether the home worker must be told to tick.
+ */
+bool datagram_sent(struct datagram *d, uint64_t now_ms);
+
+/** datagram_batch() - A new batch of datagrams begins */
+static inline void datagram_batch(struct datagram *d)
+{
+	d->answered = 0;
+}
+
+/**
+ * datagram_open() - Take one received record
+ * @d:      channel
+ * @data:   what is left of a datagram; opened in place
+ * @len:    its bytes
+ * @now_ms: time
+ * @packet: filled when PASS: the packet to deliver, its length 0 when it was control
+ *
+ * Answers and notes control packets.
+ *
+ * Return: PASS; the verdicts of dtls_open(); DROP_FRAME_UNKNOWN (an unknown kind, or more DPD-REQ at once than are
+ * answered; ignored). The caller goes on behind @packet->record_len bytes while there are any, unless it was dropped by
+ * dtls_open().
+ */
+enum verdict datagram_open(struct datagram *d, uint8_t *data, size_t len, uint64_t now_ms, struct dtls_plain *packet);
+
+/** datagram_asked() - CHANNEL has come on the stream: whether the peer wants packets here */
+void datagram_asked(struct datagram *d, bool here);
+
+/** datagram_leave() - A newer channel carries the packets from now on: END is the last thing sent here */
+void datagram_leave(struct datagram *d, uint64_t now_ms);
+
+/** datagram_probe() - Send DPD-REQ with a payload; its answer comes by events->echo. To measure the path, say */
+void datagram_probe(struct datagram *d, const uint8_t *data, size_t len, uint64_t now_ms);
+
+/** datagram_usage() - Records and bytes of the busier direction so far; on the home worker */
+void datagram_usage(struct datagram *d, uint64_t *records, uint64_t *bytes);
+
+/** datagram_tick() - Do what is due. Return: when to call again, CLOCK_NEVER if no time matters */
+uint64_t datagram_tick(struct datagram *d, uint64_t now_ms);
+
+/** datagram_free() - Wipe the keys and free; accepts NULL */
+void datagram_free(struct datagram *d);
+
+#endif
