@@ -61,6 +61,7 @@ struct datagram *datagram_new(const struct datagram_settings *settings, const st
 	d->gate = settings->gate;
 	d->state = settings->gate == DATAGRAM_GATE_NONE ? DATAGRAM_UP : DATAGRAM_GATED;
 	d->announce = settings->announce;
+	d->overlap = settings->overlap;
 	d->dpd_ms = (uint64_t)settings->dpd_seconds * 1000;
 	d->keepalive_ms = (uint64_t)settings->keepalive_seconds * 1000;
 	d->events = settings->events;
@@ -138,7 +139,7 @@ static enum verdict take_end(struct datagram *d, const uint8_t *payload, size_t 
 {
 	uint64_t packets_be;
 
-	if (len != FRAME_END_LEN || d->rx_ended)
+	if (!d->overlap || len != FRAME_END_LEN || d->rx_ended)
 		return DROP_FRAME_UNKNOWN;
 	memcpy(&packets_be, payload, sizeof(packets_be));
 	d->rx_end = be64toh(packets_be);
@@ -219,6 +220,8 @@ void datagram_leave(struct datagram *d, uint64_t now_ms)
 		return;
 	d->leave_ms = now_ms + DATAGRAM_LEAVE_MS;
 	set_state(d, DATAGRAM_LEAVING);
+	if (!d->overlap)
+		return;
 	packets_be = htobe64(d->tx_packets); /* no packet is sealed any more */
 	send_control(d, FRAME_END, &packets_be, sizeof(packets_be), now_ms);
 	maybe_left(d);

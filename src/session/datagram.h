@@ -82,6 +82,7 @@ struct datagram {
 	/* home worker only */
 	struct dtls_opener opener;
 	enum datagram_gate gate;
+	bool overlap;                  /* END is sent and awaited */
 	uint64_t rx_packets;           /* DATA opened, compared with END's number */
 	uint64_t rx_end;               /* END's number */
 	bool rx_ended;                 /* it has arrived */
@@ -100,6 +101,7 @@ struct datagram_settings {
 	struct endpoint peer;
 	enum datagram_gate gate;
 	bool announce;              /* client: DPD-REQ with the first tick, which opens the gateway's gate */
+	bool overlap;               /* the peer understands END */
 	unsigned dpd_seconds;       /* nothing received for so long: a probe; 0: only while sending */
 	unsigned keepalive_seconds; /* nothing sent for so long: KEEPALIVE; 0: none */
 	const struct datagram_events *events;
@@ -168,7 +170,11 @@ enum verdict datagram_open(struct datagram *d, uint8_t *data, size_t len, uint64
 /** datagram_asked() - CHANNEL has come on the stream: whether the peer wants packets here */
 void datagram_asked(struct datagram *d, bool here);
 
-/** datagram_leave() - A newer channel carries the packets from now on: END is the last thing sent here */
+/**
+ * datagram_leave() - A newer channel carries the packets from now on
+ *
+ * END is the last thing sent here, if the peer understands it.
+ */
 void datagram_leave(struct datagram *d, uint64_t now_ms);
 
 /** datagram_probe() - Send DPD-REQ with a payload; its answer comes by events->echo. To measure the path, say */

@@ -92,8 +92,8 @@ static void open_ends(enum datagram_gate at_client, enum datagram_gate at_gatewa
 	memset(&gateway, 0, sizeof(gateway));
 	client.other = &gateway;
 	gateway.other = &client;
-	client.d = make(&client, (struct datagram_settings){ .gate = at_client, .announce = true });
-	gateway.d = make(&gateway, (struct datagram_settings){ .gate = at_gateway });
+	client.d = make(&client, (struct datagram_settings){ .gate = at_client, .announce = true, .overlap = true });
+	gateway.d = make(&gateway, (struct datagram_settings){ .gate = at_gateway, .overlap = true });
 }
 
 static int end_test(void **state)
@@ -620,6 +620,22 @@ static void nothing_is_sent_behind_end(void **state)
 	assert_int_equal(client.sent, 0);
 }
 
+static void end_is_not_for_other_programs(void **state)
+{
+	uint64_t none = 0;
+
+	(void)state;
+	open_up();
+	client.d->overlap = false;
+	client.sent = 0;
+	send_kind(&gateway, FRAME_END, &none, sizeof(none));
+	deliver_to(&client);
+	assert_int_equal(client.verdict, DROP_FRAME_UNKNOWN);
+	datagram_leave(client.d, now);
+	assert_int_equal(client.sent, 0);
+	assert_int_equal(client.d->state, DATAGRAM_LEAVING);
+}
+
 static void malformed_end_is_ignored(void **state)
 {
 	uint64_t none = 0;
@@ -712,6 +728,7 @@ int main(void)
 		cmocka_unit_test_teardown(end_that_came_before_we_left_counts, end_test),
 		cmocka_unit_test_teardown(leaving_does_not_wait_for_ever, end_test),
 		cmocka_unit_test_teardown(nothing_is_sent_behind_end, end_test),
+		cmocka_unit_test_teardown(end_is_not_for_other_programs, end_test),
 		cmocka_unit_test_teardown(malformed_end_is_ignored, end_test),
 		cmocka_unit_test_teardown(alerts_that_end_it_and_those_that_do_not, end_test),
 		cmocka_unit_test_teardown(used_up_key_ends_it, end_test),
