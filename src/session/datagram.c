@@ -52,10 +52,11 @@ static void ask(struct datagram *d, const void *payload, size_t len, uint64_t no
 
 struct datagram *datagram_new(const struct datagram_settings *settings, const struct dtls_keys *keys, uint64_t now_ms)
 {
-	struct datagram *d = calloc(1, sizeof(*d));
+	struct datagram *d = aligned_alloc(DATAGRAM_CACHE_LINE, sizeof(*d));
 
 	if (!d)
 		return NULL;
+	memset(d, 0, sizeof(*d));
 	d->generation = settings->generation;
 	d->peer = settings->peer;
 	d->gate = settings->gate;

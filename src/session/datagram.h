@@ -50,6 +50,7 @@ enum datagram_gate {
 };
 
 enum {
+	DATAGRAM_CACHE_LINE = 64,
 	DATAGRAM_KIND_LEN = 1,
 	DATAGRAM_PAYLOAD_MAX = DTLS_PLAIN_MAX - DATAGRAM_KIND_LEN,
 	DATAGRAM_MEASURED_MS = 500,
@@ -74,13 +75,13 @@ struct datagram {
 	bool unwanted;             /* likewise: the peer wants packets by the stream */
 	const char *why;           /* OVER: for people */
 
-	/* sending: under tx_lock */
-	struct dtls_sealer sealer;
+	/* sending: under tx_lock; on lines of its own, for two cores may be at work */
+	_Alignas(DATAGRAM_CACHE_LINE) struct dtls_sealer sealer;
 	uint64_t tx_packets;         /* DATA sealed: what END tells */
 	_Atomic uint64_t tx_data_ms; /* when the last batch of them was; read by the home worker */
 
 	/* home worker only */
-	struct dtls_opener opener;
+	_Alignas(DATAGRAM_CACHE_LINE) struct dtls_opener opener;
 	enum datagram_gate gate;
 	bool overlap;                  /* END is sent and awaited */
 	uint64_t rx_packets;           /* DATA opened, compared with END's number */

@@ -8,13 +8,15 @@ bool probe_sent(struct probe *p, uint64_t now_ms)
 {
 	uint64_t none = 0;
 
-	atomic_compare_exchange_strong(&p->waiting_ms, &none, now_ms);
+	if (!atomic_load(&p->waiting_ms))
+		atomic_compare_exchange_strong(&p->waiting_ms, &none, now_ms);
 	return !atomic_load(&p->watched) && !atomic_exchange(&p->watched, true);
 }
 
 void probe_received(struct probe *p)
 {
-	atomic_store(&p->waiting_ms, 0);
+	if (atomic_load(&p->waiting_ms)) /* called for every record, and another core may be sending */
+		atomic_store(&p->waiting_ms, 0);
 	p->unanswered = 0;
 }
 

@@ -15,7 +15,7 @@
 #include "session/datagram.h"
 #include "wire/frame.h"
 
-enum { START = 1000000, QUEUE = 64, ROOM = 2048, CLOSE_NOTIFY = 0 };
+enum { START = 1000000, QUEUE = 64, ROOM = 2048, CLOSE_NOTIFY = 0, THREAD_ROUNDS = 2000 };
 
 struct end {
 	struct datagram *d;
@@ -33,14 +33,22 @@ struct end {
 
 static struct end client, gateway;
 static uint64_t now;
+static bool alone = true; /* no other thread takes the lock */
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+
+static void assert_unlocked(void)
+{
+	if (alone) {
+		assert_int_equal(pthread_mutex_trylock(&lock), 0);
+		pthread_mutex_unlock(&lock);
+	}
+}
 
 static void on_send(struct datagram *d, const uint8_t *record, size_t len)
 {
 	struct end *from = d->owner, *to = from->other;
 
-	assert_int_equal(pthread_mutex_trylock(&lock), 0); /* not under the lock */
-	pthread_mutex_unlock(&lock);
+	assert_unlocked();
 	from->sent++;
 	if (to->deaf)
 		return;
@@ -53,8 +61,7 @@ static void on_changed(struct datagram *d, enum datagram_state was)
 {
 	struct end *e = d->owner;
 
-	assert_int_equal(pthread_mutex_trylock(&lock), 0);
-	pthread_mutex_unlock(&lock);
+	assert_unlocked();
 	e->changes++;
 	e->was = was;
 }
@@ -685,6 +692,46 @@ static void used_up_key_ends_it(void **state)
 	assert_int_equal(gateway.d->state, DATAGRAM_OVER);
 }
 
+static void *seal_many(void *arg)
+{
+	struct datagram *d = arg;
+	uint8_t plain[64] = { FRAME_DATA }, record[ROOM];
+	struct iovec piece = { plain, sizeof(plain) };
+
+	for (int i = 0; i < THREAD_ROUNDS; i++) {
+		pthread_mutex_lock(&lock);
+		datagram_seal(d, &piece, 1, record);
+		pthread_mutex_unlock(&lock);
+		datagram_sent(d, START);
+	}
+	return NULL;
+}
+
+/* ThreadSanitizer watches. */
+static void another_worker_may_seal_meanwhile(void **state)
+{
+	uint64_t records, bytes;
+	pthread_t sealer;
+
+	(void)state;
+	open_up();
+	alone = false;
+	assert_int_equal(pthread_create(&sealer, NULL, seal_many, gateway.d), 0);
+	for (int i = 0; i < THREAD_ROUNDS; i++) {
+		send_kind(&client, i % 2 ? FRAME_DPD_REQ : FRAME_DATA, "x", 1);
+		deliver_to(&gateway);
+		client.count = 0;
+		datagram_tick(gateway.d, ++now);
+		datagram_asked(gateway.d, i % 2);
+	}
+	pthread_join(sealer, NULL);
+	alone = true;
+	datagram_asked(gateway.d, true);
+	datagram_usage(gateway.d, &records, &bytes);
+	assert_true(records >= THREAD_ROUNDS);
+	assert_int_equal(gateway.d->rx_packets, THREAD_ROUNDS / 2);
+}
+
 static void strangers_bytes_change_nothing(void **state)
 {
 	uint8_t record[ROOM] = { 23, 0xfe, 0xfd, 0, 1, 0, 0, 0, 0, 0, 0, 0, 60 };
@@ -732,6 +779,7 @@ int main(void)
 		cmocka_unit_test_teardown(malformed_end_is_ignored, end_test),
 		cmocka_unit_test_teardown(alerts_that_end_it_and_those_that_do_not, end_test),
 		cmocka_unit_test_teardown(used_up_key_ends_it, end_test),
+		cmocka_unit_test_teardown(another_worker_may_seal_meanwhile, end_test),
 		cmocka_unit_test_teardown(strangers_bytes_change_nothing, end_test),
 	};
 
