@@ -12,6 +12,7 @@
  */
 #include "ip/coalesce.h"
 
+#include <assert.h>
 #include <netinet/in.h>
 #include <string.h>
 
@@ -109,13 +110,12 @@ static bool ipv6_continues(const struct super *a, const struct super *b)
 	return bytes_equal(a, b, 0, IPV6_FLOW_LEN) && a->packet[IPV6_HOP_LIMIT] == b->packet[IPV6_HOP_LIMIT];
 }
 
-/* Same acknowledgement, data offset, window, options; and no byte between what is there and what comes. */
+/* No byte between what is there and what comes; same acknowledgement, data offset, window and, so long, options. */
 static bool tcp_continues(const struct coalesce_group *g, const struct super *b)
 {
 	const struct super *a = &g->first;
 
-	return get32(l4_of(b) + TCP_SEQ) == g->next_seq && a->header_len == b->header_len &&
-	       l4_equal(a, b, TCP_ACK_NUMBER, TCP_FLAGS - TCP_ACK_NUMBER) &&
+	return get32(l4_of(b) + TCP_SEQ) == g->next_seq && l4_equal(a, b, TCP_ACK_NUMBER, TCP_FLAGS - TCP_ACK_NUMBER) &&
 	       l4_equal(a, b, TCP_WINDOW, TCP_CHECKSUM - TCP_WINDOW) &&
 	       l4_equal(a, b, TCP_URGENT, a->header_len - a->l4_offset - TCP_URGENT);
 }
@@ -281,6 +281,7 @@ void coalesce_init(struct coalescer *c, coalesce_emit *emit, void *context, unsi
 
 void coalesce_add(struct coalescer *c, const struct super *one)
 {
+	assert(one->segments == 1);
 	if (can_merge(c, one)) {
 		merge(c, one);
 		return;

@@ -42,7 +42,7 @@ struct super {
 	uint16_t gso_size;  /* payload of each segment but the last; 0: one packet */
 	unsigned segments;  /* 1: one packet */
 	bool partial;       /* the checksum field holds only the pseudo-header sum; always so with several segments */
-	bool direct;        /* TCP or UDP right behind an IP header without options: a peer may get it partial */
+	bool direct; /* TCP or UDP right behind an IP header without options: only then may a peer get it partial */
 };
 
 /** super_payload_len() - Bytes behind the headers; of no meaning for SUPER_OTHER */
@@ -107,7 +107,8 @@ void offload_finish(struct super *s);
  *
  * A peer's offload_check() refuses more than OFFLOAD_SEGMENTS_MAX segments, segments under OFFLOAD_GSO_MIN, options,
  * extension headers and URG. Pieces of this length, cut by segment_begin(), pass: whole super-packets where it is a
- * multiple of gso_size above it, single packets where it is gso_size.
+ * multiple of gso_size above it, to be sent with gso_size and a partial checksum; single packets where it is gso_size,
+ * to be sent with gso_size 0 and, if @s is direct and the peer agreed to it, a partial checksum.
  *
  * Return: payload bytes of each piece but the last; the whole payload when @s can go as it is.
  */

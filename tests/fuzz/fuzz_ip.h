@@ -32,6 +32,18 @@ static inline void fuzz_mend(uint8_t *packet, size_t len)
 		sample_put16(packet + header_len + 4, len - header_len);
 }
 
+/* In memory that ends with the packet, to be freed. */
+static inline uint8_t *fuzz_packet(const uint8_t *data, size_t len, bool mend)
+{
+	uint8_t *packet = malloc(len);
+
+	fuzz_check(packet);
+	memcpy(packet, data, len);
+	if (mend)
+		fuzz_mend(packet, len);
+	return packet;
+}
+
 /* The sum over pseudo-header and layer 4: all ones when the checksum is complete and right. */
 static inline uint16_t fuzz_l4_sum(const struct super *s)
 {

@@ -39,25 +39,16 @@ static void check_segments(const struct super *s, size_t mtu)
 	fuzz_check(n == s->segments && payload_len == super_payload_len(s));
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
+static void check_one(uint8_t *packet, size_t len, uint16_t gso_size, bool partial, size_t mtu)
 {
-	static uint8_t packet[FUZZ_PACKET_MAX], before[FUZZ_PACKET_MAX];
-	uint16_t gso_size, mtu;
+	static uint8_t before[FUZZ_PACKET_MAX];
 	struct tun_header h;
 	struct super s;
 
-	if (len < 6 || len - 5 > FUZZ_PACKET_MAX)
-		return 0;
-	gso_size = (uint16_t)sample_read16(data + 1);
-	mtu = (uint16_t)sample_read16(data + 3);
-	len -= 5;
-	memcpy(packet, data + 5, len);
-	if (data[0] & 2)
-		fuzz_mend(packet, len);
 	memcpy(before, packet, len);
-	if (offload_check(packet, len, gso_size, data[0] & 1, mtu, &s) != PASS) {
+	if (offload_check(packet, len, gso_size, partial, mtu, &s) != PASS) {
 		fuzz_check(memcmp(packet, before, len) == 0);
-		return 0;
+		return;
 	}
 	fuzz_check(s.packet == packet && s.len == len && s.header_len <= len && s.segments >= 1);
 	fuzz_check(s.segments > 1 || len <= mtu);
@@ -65,5 +56,16 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	check_header(&s, &h);
 	if (s.segments > 1)
 		check_segments(&s, mtu);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
+{
+	uint8_t *packet;
+
+	if (len < 6 || len - 5 > FUZZ_PACKET_MAX)
+		return 0;
+	packet = fuzz_packet(data + 5, len - 5, data[0] & 2);
+	check_one(packet, len - 5, (uint16_t)sample_read16(data + 1), data[0] & 1, sample_read16(data + 3));
+	free(packet);
 	return 0;
 }

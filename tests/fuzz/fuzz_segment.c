@@ -6,7 +6,7 @@
 #include "fuzz_ip.h"
 #include "ip/segment.h"
 
-static uint8_t packet[FUZZ_PACKET_MAX], one[FUZZ_PACKET_MAX], piece[FUZZ_PACKET_MAX];
+static uint8_t one[FUZZ_PACKET_MAX], piece[FUZZ_PACKET_MAX];
 
 /* Cut by @step; the pieces in order are the payload. */
 static void check_cut(const struct super *s, size_t step)
@@ -62,32 +62,37 @@ static void check_in_place(struct super *s)
 		fuzz_check(segment_write(&writing, one) == len && memcmp(one, whole, len) == 0);
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
+static void check_one(const struct tun_header *h, uint8_t *packet, size_t len, uint8_t less)
 {
-	struct tun_header h;
 	struct super s;
 
-	if (len < 12 || len - 11 > FUZZ_PACKET_MAX)
-		return 0;
-	memcpy(&h, data + 1, TUN_HEADER_LEN);
-	len -= 11;
-	memcpy(packet, data + 11, len);
-	if (data[0] & 1)
-		fuzz_mend(packet, len);
-	if (offload_read(&h, packet, len, &s) != PASS)
-		return 0;
+	if (offload_read(h, packet, len, &s) != PASS)
+		return;
 	fuzz_check(s.packet == packet && s.len == len && s.header_len <= len);
 	if (s.kind == SUPER_OTHER) {
 		fuzz_check(s.segments == 1);
 		offload_finish(&s);
-		return 0;
+		return;
 	}
 	check_cut(&s, s.gso_size ? s.gso_size : super_payload_len(&s));
-	if (s.kind != SUPER_UDP && s.gso_size > data[0])
-		check_cut(&s, s.gso_size - data[0]);
+	if (s.kind != SUPER_UDP && s.gso_size > less)
+		check_cut(&s, (size_t)s.gso_size - less);
 	if (fuzz_is_ipv4(packet))
 		fuzz_mend(packet, len); /* the kernel's header checksum is right */
 	check_pieces(&s);
 	check_in_place(&s);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
+{
+	struct tun_header h;
+	uint8_t *packet;
+
+	if (len < 12 || len - 11 > FUZZ_PACKET_MAX)
+		return 0;
+	memcpy(&h, data + 1, TUN_HEADER_LEN);
+	packet = fuzz_packet(data + 11, len - 11, data[0] & 1);
+	check_one(&h, packet, len - 11, data[0]);
+	free(packet);
 	return 0;
 }

@@ -426,6 +426,21 @@ static void what_does_not_fit_is_not_merged(void **state)
 				expect_apart(kind, cases[i].alter);
 }
 
+static void protocols_are_never_mixed(void **state)
+{
+	(void)state;
+	for (int kind = 0; kind < KINDS; kind++) {
+		struct sample s = sample_of(kind), other = sample_of(kind ^ 1);
+
+		other.id++;
+		add(&s);
+		add(&other);
+		coalesce_flush(&f.c);
+		assert_int_equal(f.n_out, 2);
+		teardown(state);
+	}
+}
+
 static void without_df_the_identification_must_count_up(void **state)
 {
 	struct sample s = sample_of(0);
@@ -820,6 +835,7 @@ int main(void)
 		a_test(a_longer_packet_begins_a_new_group),
 		a_test(psh_is_the_last),
 		a_test(what_does_not_fit_is_not_merged),
+		a_test(protocols_are_never_mixed),
 		a_test(without_df_the_identification_must_count_up),
 		a_test(with_df_the_identification_is_of_no_matter),
 		a_test(a_wrong_checksum_keeps_a_packet_apart),

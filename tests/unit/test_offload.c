@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "ip/offload.h"
@@ -113,6 +114,9 @@ static void a_payload_of_one_segment_is_one_packet(void **state)
 	assert_int_equal(offload_read(&h, packet, sample_build(packet, &s), &super), PASS);
 	assert_int_equal(super.segments, 1);
 	assert_int_equal(super.gso_size, 0);
+	h.flags = 0;
+	assert_int_equal(offload_read(&h, packet, sample_build(packet, &s), &super), PASS);
+	assert_true(super.partial);
 	s.payload_len++;
 	assert_int_equal(offload_read(&h, packet, sample_build(packet, &s), &super), PASS);
 	assert_int_equal(super.segments, 2);
@@ -297,24 +301,55 @@ static void what_the_kernel_says_must_fit(void **state)
 	}
 }
 
+/* In memory that ends with the packet, so that a sanitizer sees each byte read behind it. */
+static enum verdict read_exactly(const struct tun_header *h, size_t len, struct super *out)
+{
+	uint8_t *exact = malloc(len ? len : 1);
+	enum verdict v;
+
+	assert_non_null(exact);
+	memcpy(exact, packet, len);
+	v = offload_read(h, exact, len, out);
+	free(exact);
+	return v;
+}
+
 static void headers_beyond_the_packet_are_refused(void **state)
 {
 	(void)state;
 	for (int kind = 0; kind < KINDS; kind++) {
 		struct sample s = sample_of(kind, 0);
-		struct tun_header h = header_of(&s, GSO_SIZE);
+		struct tun_header h = header_of(&s, GSO_SIZE), plain = { 0 };
 		size_t len = sample_build(packet, &s), at = s.ipv6 ? 4 : 2, off = s.ipv6 ? 40 : 0;
 		struct super super;
 
-		assert_int_equal(offload_read(&h, packet, len, &super), PASS);
-		while (--len > sample_l4_offset(&s)) {
+		assert_int_equal(read_exactly(&h, len, &super), PASS);
+		while (--len >= sample_l4_offset(&s)) {
 			sample_put16(packet + at, len - off);
-			assert_int_equal(offload_read(&h, packet, len, &super), DROP_OFFLOAD_FIELDS);
+			if (s.udp)
+				sample_put16(packet + sample_l4_offset(&s) + 4, len - sample_l4_offset(&s));
+			assert_int_equal(read_exactly(&h, len, &super), DROP_OFFLOAD_FIELDS);
+			assert_int_equal(read_exactly(&plain, len, &super), PASS);
+			assert_int_equal(super.kind, SUPER_OTHER);
 		}
-		while (--len > 0)
-			assert_int_not_equal(offload_read(&h, packet, len, &super), PASS);
-		assert_int_equal(offload_read(&h, packet, 0, &super), DROP_SHORT);
+		for (; len > 0; len--)
+			assert_int_equal(read_exactly(&plain, len, &super), DROP_SHORT);
+		assert_int_equal(read_exactly(&plain, 0, &super), DROP_SHORT);
 	}
+}
+
+static void ipv4_options_beyond_the_packet_are_refused(void **state)
+{
+	struct sample s = sample_of(1, 0);
+	struct tun_header plain = { 0 };
+	size_t len = sample_build(packet, &s);
+	struct super super;
+
+	(void)state;
+	packet[0] = 0x47;
+	assert_int_equal(read_exactly(&plain, len, &super), PASS);
+	packet[0] = 0x48;
+	assert_int_equal(read_exactly(&plain, len, &super), DROP_HEADER);
 }
 
 static void udp_length_must_be_the_rest(void **state)
@@ -344,8 +379,41 @@ static void extension_headers_are_followed(void **state)
 	assert_int_equal(offload_read(&h, packet, len, &super), PASS);
 	assert_int_equal(super.l4_offset, 64);
 	assert_false(super.direct);
-	packet[41] = 255; /* its length, no longer where layer 4 begins */
+	packet[41]--; /* its length: layer 4 would begin elsewhere */
 	assert_int_equal(offload_read(&h, packet, len, &super), DROP_OFFLOAD_FIELDS);
+}
+
+static void extension_headers_stay_inside(void **state)
+{
+	struct sample s = sample_of(3, 32);
+	struct tun_header plain = { 0 };
+	struct super super;
+
+	(void)state;
+	s.ip_options = 8;
+	for (size_t len = sample_build(packet, &s); len >= 40; len--) {
+		sample_put16(packet + 4, len - 40);
+		packet[41] = (uint8_t)((len - 40) / 8);
+		assert_int_equal(read_exactly(&plain, len, &super), PASS);
+		assert_int_equal(super.kind, SUPER_OTHER);
+	}
+}
+
+static void very_long_headers_are_for_one_packet_only(void **state)
+{
+	(void)state;
+	for (unsigned options = 208; options <= 216; options += 8) {
+		struct sample s = sample_of(3, 3 * GSO_SIZE);
+		struct tun_header h, plain = { 0 };
+		struct super super;
+		size_t len;
+
+		s.ip_options = (uint8_t)options;
+		h = header_of(&s, GSO_SIZE);
+		len = sample_build(packet, &s);
+		assert_int_equal(offload_read(&h, packet, len, &super), options > 208 ? DROP_OFFLOAD_FIELDS : PASS);
+		assert_int_equal(offload_read(&plain, packet, len, &super), PASS);
+	}
 }
 
 static void one_packet_of_anything_passes(void **state)
@@ -373,7 +441,7 @@ static void finishing_gives_the_right_checksum(void **state)
 		size_t len = sample_build(packet, &s);
 		struct super super;
 
-		sample_partial(packet, len, &s);
+		sample_put16(packet + sample_csum_at(&s), 0x1234); /* not even the pseudo-header is believed */
 		assert_int_equal(offload_read(&h, packet, len, &super), PASS);
 		offload_finish(&super);
 		assert_false(super.partial);
@@ -729,8 +797,11 @@ int main(void)
 		cmocka_unit_test(a_sum_outside_the_packet_is_refused),
 		cmocka_unit_test(what_the_kernel_says_must_fit),
 		cmocka_unit_test(headers_beyond_the_packet_are_refused),
+		cmocka_unit_test(ipv4_options_beyond_the_packet_are_refused),
 		cmocka_unit_test(udp_length_must_be_the_rest),
 		cmocka_unit_test(extension_headers_are_followed),
+		cmocka_unit_test(extension_headers_stay_inside),
+		cmocka_unit_test(very_long_headers_are_for_one_packet_only),
 		cmocka_unit_test(one_packet_of_anything_passes),
 		cmocka_unit_test(finishing_gives_the_right_checksum),
 		cmocka_unit_test(the_header_of_a_super_packet_is_computed),
