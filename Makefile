@@ -219,4 +219,4 @@ uninstall:
 clean:
 	rm -rf build
 
--include $(OBJS:.o=.d) $(UNITS:=.d) $(FUZZ_OBJS:.o=.d)
+-include $(OBJS:.o=.d) $(UNITS:=.d) $(OWN_PROBES:=.d) $(FUZZ_OBJS:.o=.d)
