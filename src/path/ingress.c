@@ -9,6 +9,7 @@
 
 #include "base/err.h"
 #include "base/log.h"
+#include "crypto/tls.h"
 #include "io/sock.h"
 #include "io/tun.h"
 #include "ip/coalesce.h"
@@ -234,6 +235,17 @@ static int keep_rest(struct channel *c, struct buf *plain)
 	return r;
 }
 
+/* Which end broke the stream off, and by which alert. */
+static void report_lost(const struct channel *c)
+{
+	int refusal = records_refusal(c->records);
+	int alert = refusal < 0 ? records_alert(c->records) : refusal;
+
+	log_limited(LOG_LEVEL_WARN, "records ended session=%llu name=%s generation=%u %s=\"%s\"",
+		    (unsigned long long)c->session->id, c->session->name, c->generation,
+		    refusal < 0 ? "alert" : "refused", tls_alert_text(alert));
+}
+
 /* The last that the peer gets: the alert, if there is one to send. */
 static void send_alert(struct channel *c)
 {
@@ -265,8 +277,10 @@ static void ingress_bytes(struct path *p, struct channel *c, const uint8_t *wire
 	int opened, framed = 0;
 
 	opened = records_open(c->records, wire, len, plain);
-	if (opened < 0 && opened != ERR_EOF)
+	if (opened < 0 && opened != ERR_EOF) {
+		report_lost(c);
 		send_alert(c);
+	}
 	if (buf_len(plain) > before)
 		session_heard(c->session, c, now_ms);
 	c->rx_more = false;

@@ -240,6 +240,17 @@ reconnect
 ends_stream raw "$proto" frame 8 0102
 reconnect
 ends_stream raw "$proto" "$(end_frame 0)"
+
+# forged BYTES ALERT REASON: what is no record ends the stream with that alert, and the log tells why
+forged()
+{
+	reconnect
+	is "gw: $3: the alert" "$(tell raw forge "$1")" "$2"
+	check "gw: $3: the log tells it" try 5 grep -q "records ended .*name=raw .*refused=\"$3\"" "$WORK/gw.log"
+}
+forged "1703030014$(printf '%040d' 0)" SSLV3_ALERT_BAD_RECORD_MAC 'bad record'
+forged 1703034012 TLSV1_ALERT_RECORD_OVERFLOW 'record too long'
+forged 1503030002022a SSLV3_ALERT_UNEXPECTED_MESSAGE 'unexpected message'
 reconnect
 ends_stream raw "$proto" send 5354460100040300dead53544601000003000000
 reconnect
