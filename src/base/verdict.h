@@ -42,6 +42,9 @@ enum verdict {
 	DROP_REPLAY, /* a record that has come before, or that is older than the replay window */
 	DROP_TAG,    /* a record that is not authentic */
 	DROP_HELLO,  /* a ClientHello that is not answered */
+	DROP_COOKIE, /* one whose cookie was not made for its sender */
+	DROP_APP_ID, /* one that names no session, or that may not come from there */
+	DROP_SEND,   /* egress: the socket would not take the record */
 	VERDICTS
 };
 

@@ -9,11 +9,13 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/log.h"
+#include "client/airway.h"
 #include "client/client_int.h"
 #include "client/dial.h"
 #include "client/keeper.h"
 #include "client/renew.h"
 #include "conf/conf.h"
+#include "crypto/dtls.h"
 #include "crypto/tls.h"
 #include "monitor/monitor.h"
 #include "path/link.h"
@@ -45,6 +47,7 @@ static void on_end(uv_timer_t *timer)
 	path_close(&c->path);
 	close_handle(&c->retry);
 	close_handle(&c->echo);
+	close_handle(&c->airway.again);
 	close_handle(&c->end);
 	close_handle(&c->on_term);
 	close_handle(&c->on_int);
@@ -75,6 +78,7 @@ static void begin_end(struct client *c, int exit_code)
 	c->exit_code = exit_code;
 	keeper_stop(c);
 	renew_stop(c);
+	airway_stop(c);
 }
 
 void client_say_goodbye(struct client *c, int exit_code, const char *goodbye)
@@ -104,6 +108,7 @@ void client_end(struct client *c, int exit_code, const char *goodbye)
 static void on_moved(struct session *s)
 {
 	renew_moved(s->owner);
+	airway_moved(s->owner);
 }
 
 static void on_rekey(struct session *s)
@@ -153,6 +158,18 @@ static void on_echo(struct session *s, const uint8_t *data, size_t len)
 	renew_echo(s->owner, data, len);
 }
 
+static void on_transport(struct session *s)
+{
+	struct client *c = s->owner;
+
+	if (s != c->session)
+		return;
+	log_info("packets go by %s name=%s generation=%u", s->by_datagram ? "datagrams" : "the stream", s->name,
+		 s->generation);
+	client_event(c, "transport", NULL);
+	airway_changed(c);
+}
+
 const struct session_events client_session_events = {
 	.moved = on_moved,
 	.rekey = on_rekey,
@@ -161,6 +178,7 @@ const struct session_events client_session_events = {
 	.over = on_over,
 	.drained = on_drained,
 	.echo = on_echo,
+	.transport = on_transport,
 };
 
 /* ---- the operator ---- */
@@ -260,6 +278,8 @@ static int load_tls(struct client *c)
 	if (r < 0)
 		log_err("%s: %s", conf_pem_at(conf, (enum conf_pem)fault.pem), fault.why);
 	conf_wipe_key(c->conf);
+	if (r == 0 && !(c->dtls = dtls_context_new(TLS_CLIENT, AEAD_CIPHERS)))
+		r = ERR_NOMEM;
 	return r;
 }
 
@@ -267,10 +287,11 @@ static void open_handles(struct client *c)
 {
 	uv_timer_init(&c->loop, &c->retry);
 	uv_timer_init(&c->loop, &c->echo);
+	uv_timer_init(&c->loop, &c->airway.again);
 	uv_timer_init(&c->loop, &c->end);
 	uv_signal_init(&c->loop, &c->on_term);
 	uv_signal_init(&c->loop, &c->on_int);
-	c->retry.data = c->echo.data = c->end.data = c->on_term.data = c->on_int.data = c;
+	c->retry.data = c->echo.data = c->airway.again.data = c->end.data = c->on_term.data = c->on_int.data = c;
 	uv_signal_start(&c->on_term, on_signal, SIGTERM);
 	uv_signal_start(&c->on_int, on_signal, SIGINT);
 }
@@ -309,6 +330,7 @@ static void free_all(struct client *c)
 	path_fini(&c->path);
 	session_table_free(c->table);
 	tls_context_free(c->tls);
+	dtls_context_free(c->dtls);
 	tunnel_grant_fini(&c->grant);
 	explicit_bzero(c->cookie, sizeof(c->cookie));
 }

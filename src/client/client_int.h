@@ -4,6 +4,7 @@
  *
  *   keeper.c  reach the gateway, take the session up, configure the network, and again whenever the stream is lost
  *   renew.c   open the session's next generation while the present one carries the traffic
+ *   airway.c  its datagram channel
  *   client.c  begin, end, and the operator's wishes
  *
  * At most one opening is under way: the keeper's without a stream, renew's with one.
@@ -25,12 +26,23 @@ struct ask;
 struct control;
 struct conf;
 struct dial;
+struct dtls_context;
 struct link;
 struct session;
 struct session_table;
 struct tls_context;
 
 enum { MARKER_LEN = 8 };
+
+/* A datagram channel that a stream's grant offers. */
+struct airway_offer {
+	unsigned generation;
+	uint8_t psk[TLS_PSK_LEN];
+	uint8_t id[TUNNEL_APP_ID_MAX]; /* App-ID */
+	size_t id_len;                 /* 0: none */
+	uint16_t port;
+	unsigned dpd_seconds, keepalive_seconds;
+};
 
 struct client {
 	struct conf *conf;
@@ -39,6 +51,7 @@ struct client {
 	struct ask *ask;
 	struct control *control;
 	struct tls_context *tls;
+	struct dtls_context *dtls;
 	struct dial *dial;
 	struct session_table *table;
 	struct path path;
@@ -64,6 +77,14 @@ struct client {
 	bool renewing;
 	uint8_t marker[MARKER_LEN]; /* its echo: the old stream has carried all we sent */
 	uv_timer_t echo;
+
+	struct airway {
+		struct airway_offer offer; /* of the present generation */
+		struct airway_offer next;  /* of a stream that does not carry the traffic yet */
+		uv_timer_t again;
+		uint64_t dialed_ms;
+		bool asking; /* the monitor, for a socket */
+	} airway;
 
 	/* the end */
 	bool ending;

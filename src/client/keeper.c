@@ -13,6 +13,7 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/log.h"
+#include "client/airway.h"
 #include "client/client_int.h"
 #include "client/failure.h"
 #include "client/items.h"
@@ -158,6 +159,7 @@ static int make_session(struct client *c, const struct tunnel_grant *g)
 		.ipv4 = g->ipv4,
 		.ipv6 = g->ipv6.addr,
 		.overlap = may_overlap(g),
+		.no_stream = c->conf->transport == CONF_TRANSPORT_DTLS,
 		.rekey = rekey_limits(c, g),
 		.events = &client_session_events,
 		.owner = c,
@@ -318,6 +320,7 @@ void keeper_lost(struct client *c, const char *why)
 	report_count_add(COUNT_STREAMS_LOST);
 	client_event(c, "reconnecting", why);
 	renew_stop(c);
+	airway_stop(c);
 	path_resume(&c->path); /* packets wait in the session's queue, where they age */
 	if (now - c->up_ms >= STABLE_MS)
 		backoff_init(&c->backoff, now);
@@ -336,6 +339,7 @@ int keeper_attach(struct client *c, struct channel *channel, const struct tunnel
 {
 	int r;
 
+	airway_granted(c, channel, grant);
 	take_grant(c, grant);
 	align_generation(c->session, grant->generation);
 	r = link_attach(

@@ -92,6 +92,7 @@ static int encode_connect(struct opening *o, struct buf *out)
 		.full_ipv6 = true,
 		.had_ipv4 = o->wish.had_ipv4,
 		.had_ipv6 = o->wish.had_ipv6,
+		.psk_negotiate = o->conf->transport != CONF_TRANSPORT_TLS,
 		.frames = true,
 		.overlap = true,
 		.join = o->wish.join,

@@ -8,6 +8,7 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "base/random.h"
+#include "client/airway.h"
 #include "client/client_int.h"
 #include "client/failure.h"
 #include "client/keeper.h"
@@ -47,6 +48,7 @@ static int join(struct client *c, struct channel *channel, const struct tunnel_g
 	if (!keeper_same(c, grant) || grant->generation != next)
 		return ERR_PROTO;
 	channel->generation = next;
+	airway_granted(c, channel, grant);
 	return link_join(c->link, channel, (unsigned)(current->dpd.interval_ms / 1000),
 			 (unsigned)(current->dpd.keepalive_ms / 1000));
 }

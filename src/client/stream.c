@@ -3,6 +3,7 @@
 #include "client/stream.h"
 
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "base/buf.h"
@@ -24,6 +25,7 @@ struct stream {
 	int fd; /* -1: handed over */
 	struct endpoint peer;
 	struct tls_facts facts;
+	uint8_t psk[TLS_PSK_LEN]; /* for datagrams */
 	struct records *records;
 	struct buf out;   /* sealed */
 	struct buf plain; /* opened, not yet read */
@@ -155,7 +157,8 @@ struct stream *stream_new_take(uv_loop_t *loop, const struct dialed *d)
 {
 	struct stream *s = calloc(1, sizeof(*s));
 
-	if (!s || records_take(d->tls, &s->records) < 0 || uv_poll_init(loop, &s->poll, d->fd) < 0)
+	if (!s || tls_export_psk(d->tls, s->psk) < 0 || records_take(d->tls, &s->records) < 0 ||
+	    uv_poll_init(loop, &s->poll, d->fd) < 0)
 		goto out;
 	uv_timer_init(loop, &s->deadline);
 	s->poll.data = s->deadline.data = s;
@@ -166,8 +169,10 @@ struct stream *stream_new_take(uv_loop_t *loop, const struct dialed *d)
 	tls_free(d->tls);
 	return s;
 out:
-	if (s)
+	if (s) {
 		records_free(s->records);
+		explicit_bzero(s->psk, sizeof(s->psk));
+	}
 	free(s);
 	tls_free(d->tls);
 	close(d->fd);
@@ -203,6 +208,7 @@ struct channel *stream_hand_over(struct stream *s, enum frame_format format)
 	struct channel *c = channel_new(s->records, s->fd, &s->peer, &s->facts, format);
 
 	if (c) {
+		memcpy(c->psk, s->psk, sizeof(c->psk));
 		c->out = s->out;
 		c->plain = s->plain;
 		s->out = s->plain = (struct buf)BUF_INIT;
@@ -222,6 +228,7 @@ void stream_free(struct stream *s)
 	if (s->fd >= 0)
 		close(s->fd);
 	records_free(s->records);
+	explicit_bzero(s->psk, sizeof(s->psk));
 	buf_fini(&s->out);
 	buf_fini(&s->plain);
 	http_free(s->http);

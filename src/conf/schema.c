@@ -34,8 +34,8 @@ static const struct schema_key keys[] = {
 	  .valid = form_listen, .form = "\"*\" or an IP address", .help = "\"*\" is every address of the host" },
 	{ "listen.port", SCHEMA_INT, SCHEMA_SERVER, RANGE(1, 65535), .fallback = "443", AT_LISTEN(port),
 	  .help = "TCP, and UDP for datagrams" },
-	{ "listen.datagrams", SCHEMA_BOOL, SCHEMA_SERVER, .fallback = "false", AT_LISTEN(datagrams),
-	  .later = { "the datagram channel", { "false" } }, .help = "offer DTLS on UDP besides TLS on TCP" },
+	{ "listen.datagrams", SCHEMA_BOOL, SCHEMA_SERVER, .fallback = "true", AT_LISTEN(datagrams),
+	  .help = "offer DTLS on UDP besides TLS on TCP" },
 
 	{ "server", SCHEMA_HOST_PORT, SCHEMA_CLIENT, .required = true, AT(server_host), AT2(server_port),
 	  .help = "the gateway; port 443 when none is given; makes the file a client's" },
@@ -86,7 +86,7 @@ static const struct schema_key keys[] = {
 	  AT(push.domains), .valid = form_domain, .form = "a domain name", .help = "domains these name servers answer for" },
 
 	{ "transport", SCHEMA_CHOICE, SCHEMA_CLIENT, .words = { "auto", "dtls", "tls" }, .fallback = "auto",
-	  AT(transport), .later = { "the datagram channel", { "auto", "tls" } },
+	  AT(transport),
 	  .help = "auto: datagrams when they pass, the stream when they do not" },
 
 	{ "rekey", SCHEMA_GROUP, SCHEMA_BOTH, .reloadable = true, .help = "when fresh keys are made" },
@@ -158,9 +158,9 @@ static const struct schema_key keys[] = {
 	{ "offload.uso", SCHEMA_BOOL, SCHEMA_BOTH, .fallback = "true", AT(offload.uso),
 	  .help = "UDP segmentation on the tunnel's interface" },
 	{ "offload.udp_gso", SCHEMA_BOOL, SCHEMA_BOTH, .fallback = "true", AT(offload.udp_gso),
-	  .later = { "the fast data path", { NULL } }, .help = "many datagrams in one send" },
+	  .help = "many datagrams in one send" },
 	{ "offload.udp_gro", SCHEMA_BOOL, SCHEMA_BOTH, .fallback = "true", AT(offload.udp_gro),
-	  .later = { "the fast data path", { NULL } }, .help = "many datagrams in one receive" },
+	  .help = "many datagrams in one receive" },
 
 	{ "control", SCHEMA_PATH, SCHEMA_SERVER, .max = SUN_PATH_MAX, .fallback = "/run/adit/server.sock", AT(control),
 	  .help = "socket for adit status and its like" },

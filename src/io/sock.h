@@ -17,6 +17,12 @@ struct endpoint {
 
 enum { ENDPOINT_TEXT_LEN = 56 }; /* "[v6]:port" with NUL */
 
+/** endpoint_equal() - Same address and port */
+static inline bool endpoint_equal(const struct endpoint *a, const struct endpoint *b)
+{
+	return a->port == b->port && addr_equal(&a->addr, &b->addr);
+}
+
 /** endpoint_format() - "10.0.0.1:443" or "[fd00::1]:443" to @out[ENDPOINT_TEXT_LEN]. Return: @out */
 const char *endpoint_format(const struct endpoint *e, char *out);
 

@@ -14,10 +14,13 @@
 #include "ip/offload.h"
 #include "ip/packet.h"
 #include "ip/segment.h"
+#include "path/flow.h"
 #include "path/link.h"
 #include "path/path.h"
 #include "session/channel.h"
+#include "session/datagram.h"
 #include "session/table.h"
+#include "wire/dtls_record.h"
 #include "wire/frame.h"
 
 /* Sends @bytes, keeps in the channel what the socket does not take. A broken socket shows when it is read. */
@@ -53,8 +56,8 @@ static void seal_gathered(struct path *p)
 	p->gathered = 0;
 }
 
-/* Seals and sends what has been gathered for the session whose lock is held. */
-static void send_gathered(struct path *p)
+/* Seals what is gathered and sends it by the stream. */
+static void send_stream(struct path *p)
 {
 	struct session *s = p->sending;
 
@@ -63,17 +66,45 @@ static void send_gathered(struct path *p)
 		return;
 	if (!send_sealed(s->tx, buf_data(&p->sealed), buf_len(&p->sealed)))
 		link_blocked(p, s);
-	if (session_used_up(s))
-		link_used_up(p, s);
 	buf_clear(&p->sealed);
+}
+
+/* Sends the records that are sealed for the session's flow. */
+static void send_records(struct path *p)
+{
+	struct flow *f = p->sending->datagram->owner;
+	struct udp_batch batch = { .records = p->records, .len = p->run.len, .stride = p->run.stride };
+	struct udp_sent sent;
+
+	if (f->udp != &f->own) {
+		batch.to = &f->peer;
+		batch.from = &f->local;
+	}
+	udp_send_batch(f->udp, &batch, &sent);
+	if (sent.records < p->run.count)
+		verdict_add(&p->egress, DROP_SEND, p->run.count - (unsigned)sent.records);
+	p->run = (struct records_run){ 0 };
+	flow_sent(f, p->now_ms);
+}
+
+/* Sends what there is for the session whose lock is held. */
+static void send_all(struct path *p)
+{
+	struct session *s = p->sending;
+
+	if (p->run.len)
+		send_records(p);
+	if (s->tx)
+		send_stream(p);
+	if ((s->tx || s->datagram) && session_used_up(s))
+		link_used_up(p, s);
 }
 
 /* Ends the run of packets to one session and begins that to another. */
 static void switch_session(struct path *p, struct session *s)
 {
 	if (p->sending) {
-		if (p->sending->tx)
-			send_gathered(p);
+		send_all(p);
 		pthread_mutex_unlock(&p->sending->tx_lock);
 	}
 	p->sending = s;
@@ -81,10 +112,10 @@ static void switch_session(struct path *p, struct session *s)
 		pthread_mutex_lock(&s->tx_lock);
 }
 
-/* A channel that can take more right now; otherwise packets wait. */
-static bool can_send(const struct session *s)
+/* A channel that can take more right now. */
+static bool can_take(const struct session *s)
 {
-	return s->tx && !s->tx->tx_ended && !buf_len(&s->tx->out) && queue_empty(&s->queue);
+	return session_by_datagram(s) || (s->tx && !s->no_stream && !s->tx->tx_ended && !buf_len(&s->tx->out));
 }
 
 static void count_sent(struct session *s, const struct super *super, uint64_t now_ms)
@@ -92,7 +123,6 @@ static void count_sent(struct session *s, const struct super *super, uint64_t no
 	atomic_fetch_add_explicit(&s->tx_packets, super->segments, memory_order_relaxed);
 	atomic_fetch_add_explicit(&s->tx_bytes, super->len, memory_order_relaxed);
 	atomic_store_explicit(&s->data_ms, now_ms, memory_order_relaxed);
-	atomic_store_explicit(&s->tx->tx_data_ms, now_ms, memory_order_relaxed);
 }
 
 /* A peer with frames takes a super-packet as it is, within limits; any other takes packets. */
@@ -150,29 +180,80 @@ static void seal_single(struct path *p, struct super *super)
 	seal_frame(p, super->packet, super->len);
 }
 
-/* The packet at the end of what is gathered, for the session whose lock is held and which can send. */
-static enum verdict send_packet(struct path *p, const struct tun_header *header, size_t len, uint64_t now_ms,
-				unsigned *packets)
+/* By the stream. */
+static enum verdict stream_packet(struct path *p, struct super *super)
 {
 	struct channel *c = p->sending->tx;
+	size_t longest = super->segments > 1 ? super->header_len + super->gso_size : super->len;
+
+	if (c->format == FRAME_FORMAT_CSTP && longest > FRAME_CSTP_PAYLOAD_MAX)
+		return DROP_TOO_BIG;
+	if (can_go_whole(c, super))
+		gather_whole(p, super);
+	else if (super->segments > 1)
+		seal_pieces(p, super);
+	else
+		seal_single(p, super);
+	atomic_store_explicit(&c->tx_data_ms, p->now_ms, memory_order_relaxed);
+	return PASS;
+}
+
+/* One record behind the others of its run: all of one length but the last, for the kernel cuts them apart by that. */
+static enum verdict seal_record(struct path *p, uint8_t *packet, size_t len)
+{
+	struct datagram *d = p->sending->datagram;
+	struct iovec plain = { packet - DATAGRAM_KIND_LEN, DATAGRAM_KIND_LEN + len };
+	size_t record_len = dtls_record_len(d->sealer.cipher, plain.iov_len);
+	int sealed;
+
+	if (record_len > UDP_SEND_MAX)
+		return DROP_TOO_BIG;
+	if (p->run.closed || p->run.count == UDP_SEGMENTS_MAX || p->run.len + record_len > UDP_SEND_MAX ||
+	    (p->run.len && record_len > p->run.stride))
+		send_records(p);
+	packet[-DATAGRAM_KIND_LEN] = FRAME_DATA;
+	sealed = datagram_seal(d, &plain, 1, p->records + p->run.len);
+	if (sealed < 0)
+		return DROP_SEND; /* its key is used up */
+	if (!p->run.len)
+		p->run.stride = (size_t)sealed;
+	p->run.closed = (size_t)sealed < p->run.stride;
+	p->run.len += (size_t)sealed;
+	p->run.count++;
+	return PASS;
+}
+
+/* By datagrams, cut inside its own memory. */
+static enum verdict datagram_packet(struct path *p, struct super *super)
+{
+	struct segmenter it;
+	enum verdict v = PASS;
+	uint8_t *packet;
+	size_t len;
+
+	if (super->segments == 1) {
+		offload_finish(super);
+		return seal_record(p, super->packet, super->len);
+	}
+	segment_begin(&it, super, super->gso_size, false);
+	while (v == PASS && (packet = segment_in_place(&it, &len)))
+		v = seal_record(p, packet, len);
+	return v;
+}
+
+/* The packet at the end of what is gathered, for the session whose lock is held and which can take it. */
+static enum verdict send_packet(struct path *p, const struct tun_header *header, size_t len, unsigned *packets)
+{
 	struct super super;
 	enum verdict v = offload_read(header, next_packet(p), len, &super);
-	size_t longest;
 
 	if (v != PASS)
 		return v;
 	*packets = super.segments;
-	longest = super.segments > 1 ? super.header_len + super.gso_size : len;
-	if (c->format == FRAME_FORMAT_CSTP && longest > FRAME_CSTP_PAYLOAD_MAX)
-		return DROP_TOO_BIG;
-	if (can_go_whole(c, &super))
-		gather_whole(p, &super);
-	else if (super.segments > 1)
-		seal_pieces(p, &super);
-	else
-		seal_single(p, &super);
-	count_sent(p->sending, &super, now_ms);
-	return PASS;
+	v = session_by_datagram(p->sending) ? datagram_packet(p, &super) : stream_packet(p, &super);
+	if (v == PASS)
+		count_sent(p->sending, &super, p->now_ms);
+	return v;
 }
 
 static void count_stale(struct path *p, unsigned packets)
@@ -182,8 +263,7 @@ static void count_stale(struct path *p, unsigned packets)
 }
 
 /* One packet or super-packet, lying behind the room for its header at the end of what is gathered. */
-static enum verdict egress_packet(struct path *p, const struct tun_header *header, size_t len, uint64_t now_ms,
-				  unsigned *packets)
+static enum verdict egress_packet(struct path *p, const struct tun_header *header, size_t len, unsigned *packets)
 {
 	struct session *s;
 	struct addr dst;
@@ -196,10 +276,10 @@ static enum verdict egress_packet(struct path *p, const struct tun_header *heade
 		return DROP_NO_SESSION;
 	if (s != p->sending)
 		switch_session(p, s); /* what was gathered is sealed, so the packet is the first of what comes */
-	if (can_send(s))
-		return send_packet(p, header, len, now_ms, packets);
-	count_stale(p, queue_expire(&s->queue, now_ms));
-	return queue_push(&s->queue, header, next_packet(p), len, now_ms) < 0 ? DROP_QUEUE : PASS;
+	if (queue_empty(&s->queue) && can_take(s))
+		return send_packet(p, header, len, packets);
+	count_stale(p, queue_expire(&s->queue, p->now_ms));
+	return queue_push(&s->queue, header, next_packet(p), len, p->now_ms) < 0 ? DROP_QUEUE : PASS;
 }
 
 /* A client has one session: while its stream is full the TUN's own queue holds the packets. */
@@ -207,7 +287,7 @@ static bool must_wait(struct path *p)
 {
 	struct session *s = p->sending;
 
-	return p->side == SESSION_CLIENT && s && s->tx && buf_len(&s->tx->out);
+	return p->side == SESSION_CLIENT && s && s->tx && buf_len(&s->tx->out) && !session_by_datagram(s);
 }
 
 void egress_tun(struct path *p, uint64_t now_ms)
@@ -221,6 +301,7 @@ void egress_tun(struct path *p, uint64_t now_ms)
 	p->written = 0;
 	p->written_bytes = 0;
 	p->frames = p->gather;
+	p->now_ms = now_ms;
 	urcu_memb_read_lock();
 	while (reads < PATH_BATCH_PACKETS && bytes < PATH_BATCH_BYTES && !must_wait(p)) {
 		len = tun_read(p->tun_fd, &header, next_packet(p));
@@ -229,14 +310,14 @@ void egress_tun(struct path *p, uint64_t now_ms)
 		reads++;
 		bytes += (size_t)len;
 		packets = 1;
-		v = egress_packet(p, &header, (size_t)len, now_ms, &packets);
+		v = egress_packet(p, &header, (size_t)len, &packets);
 		verdict_add(&p->egress, v, packets);
 	}
 	switch_session(p, NULL);
 	urcu_memb_read_unlock();
 }
 
-/* Seals waiting packets into the channel until it is full. Under tx_lock. */
+/* Sends waiting packets until the channel is full. Under tx_lock. */
 static void drain_queue(struct path *p, struct session *s, uint64_t now_ms)
 {
 	struct tun_header header;
@@ -247,20 +328,30 @@ static void drain_queue(struct path *p, struct session *s, uint64_t now_ms)
 
 	p->sending = s;
 	p->frames = p->gather;
+	p->now_ms = now_ms;
 	count_stale(p, queue_expire(&s->queue, now_ms));
-	while (!s->tx->tx_ended && !buf_len(&s->tx->out) && (packet = queue_front(&s->queue, &header, &len))) {
+	while (can_take(s) && (packet = queue_front(&s->queue, &header, &len))) {
 		memcpy(next_packet(p), packet, len);
-		v = send_packet(p, &header, len, now_ms, &packets);
+		v = send_packet(p, &header, len, &packets);
 		if (v != PASS)
 			verdict_count(&p->egress, v);
 		queue_pop(&s->queue);
 		if (p->gathered + buf_len(&p->sealed) >= PATH_BATCH_BYTES / 4) {
-			send_gathered(p);
+			send_all(p);
 			p->frames = p->gather;
 		}
 	}
-	send_gathered(p);
+	send_all(p);
 	p->sending = NULL;
+}
+
+void egress_resume(struct path *p, struct session *s, uint64_t now_ms)
+{
+	pthread_mutex_lock(&s->tx_lock);
+	drain_queue(p, s, now_ms);
+	pthread_mutex_unlock(&s->tx_lock);
+	if (p->side == SESSION_CLIENT)
+		path_resume(p);
 }
 
 void egress_expire(struct path *p, struct session *s, uint64_t now_ms)

@@ -30,6 +30,10 @@ void egress_tun(struct path *p, uint64_t now_ms);
  */
 bool egress_flush(struct path *p, struct channel *c, uint64_t now_ms);
 
+/** egress_resume() - Packets can go by datagrams: send what waits, and go on reading the TUN. On any worker of @s's
+ * flows */
+void egress_resume(struct path *p, struct session *s, uint64_t now_ms);
+
 /** egress_expire() - Throw away what has waited too long for @s; on @p's thread, for sessions nobody sends to any more
  */
 void egress_expire(struct path *p, struct session *s, uint64_t now_ms);

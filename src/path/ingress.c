@@ -17,8 +17,10 @@
 #include "ip/packet.h"
 #include "ip/segment.h"
 #include "path/egress.h"
+#include "path/flow.h"
 #include "path/path.h"
 #include "session/channel.h"
+#include "session/datagram.h"
 #include "session/session.h"
 #include "session/table.h"
 #include "wire/frame.h"
@@ -121,27 +123,35 @@ void ingress_write_merged(void *path, const struct coalesced *merged)
 	}
 }
 
-/* A peer with frames sends super-packets; what another sends packet by packet is merged before it is written. */
-static enum verdict ingress_packet(struct path *p, const struct channel *c, const struct frame *f, unsigned *packets)
+/* Whether this peer may send this to our kernel. */
+static enum verdict check(struct path *p, const struct session *s, const struct frame *f, struct super *out)
 {
-	const struct session *s = c->session;
 	struct packet packet;
-	struct super super;
-	enum verdict v;
+	enum verdict v = packet_parse(f->payload, f->len, &packet);
 
-	if ((v = packet_parse(f->payload, f->len, &packet)) != PASS)
+	if (v != PASS)
 		return v;
 	v = p->side == SESSION_GATEWAY ? check_at_gateway(p, s, &packet) : check_at_client(s, &packet);
 	if (v != PASS)
 		return v;
-	v = offload_check((uint8_t *)f->payload, f->len, f->gso_size, f->flags & FRAME_PARTIAL, p->mtu, &super);
-	if (v != PASS)
-		return v;
-	*packets = super.segments;
-	if (c->format == FRAME_FORMAT_ADIT)
-		return write_super(p, &super);
-	coalesce_add(p->coalescer, &super);
-	return PASS;
+	return offload_check((uint8_t *)f->payload, f->len, f->gso_size, f->flags & FRAME_PARTIAL, p->mtu, out);
+}
+
+/* What comes as super-packets goes as it is; what comes packet by packet is merged before it is written. */
+static void ingress_packet(struct path *p, const struct session *s, const struct frame *f, bool merge,
+			   struct tally *tally)
+{
+	struct super super;
+	enum verdict v = check(p, s, f, &super);
+	unsigned packets = v == PASS ? super.segments : 1;
+
+	if (v == PASS && merge)
+		coalesce_add(p->coalescer, &super);
+	else if (v == PASS)
+		v = write_super(p, &super);
+	verdict_add(&p->ingress, v, packets);
+	tally->packets += packets;
+	tally->bytes += f->len;
 }
 
 /*
@@ -156,13 +166,8 @@ static void let_egress_catch_up(struct path *p, uint64_t now_ms)
 
 static void deliver(struct path *p, struct channel *c, const struct frame *f, struct tally *tally)
 {
-	unsigned packets = 1;
-	enum verdict v = ingress_packet(p, c, f, &packets);
-
-	verdict_add(&p->ingress, v, packets);
+	ingress_packet(p, c->session, f, c->format == FRAME_FORMAT_CSTP, tally);
 	c->rx_packets++;
-	tally->packets += packets;
-	tally->bytes += f->len;
 }
 
 /* One frame. Returns 0, ERR_AGAIN when it has to wait, or ERR_PROTO. */
@@ -317,4 +322,82 @@ void ingress_begin(struct path *p, struct channel *c, uint64_t now_ms)
 	if (buf_len(&c->plain))
 		session_heard(c->session, c, now_ms); /* opened before the channel was one */
 	ingress_bytes(p, c, NULL, 0, now_ms);
+}
+
+/* ---- datagrams ---- */
+
+/* All records of one datagram. */
+static void take_datagram(struct path *p, struct flow *f, uint8_t *data, size_t len, uint64_t now_ms,
+			  struct tally *tally)
+{
+	struct dtls_plain packet;
+	struct frame frame;
+	enum verdict v;
+
+	do {
+		v = flow_take(f, data, len, now_ms, &packet);
+		if (v != PASS)
+			verdict_count(&p->ingress, v);
+		if (v != PASS && v != DROP_FRAME_UNKNOWN)
+			return; /* where the next record would begin is not known */
+		if (v == PASS && packet.len) {
+			frame = (struct frame){ .kind = FRAME_DATA, .payload = packet.data, .len = packet.len };
+			ingress_packet(p, flow_session(f), &frame, true, tally);
+		}
+		data += packet.record_len;
+		len -= packet.record_len;
+	} while (len);
+}
+
+/* A datagram of no flow, or one that begins a new handshake. */
+static void take_stranger(struct path *p, struct udp *u, const struct udp_received *got, uint8_t *data, size_t len,
+			  uint64_t now_ms)
+{
+	enum verdict v = p->stranger(p->owner, u, got, data, len, now_ms);
+
+	if (v != PASS)
+		verdict_count(&p->ingress, v);
+}
+
+/* A buffer holds one datagram, or several from one address. */
+static void take_buffer(struct path *p, struct udp *u, struct flow *own, const struct udp_received *got,
+			uint64_t now_ms)
+{
+	struct tally tally = { 0 };
+	struct flow *f = own ? own : flow_find(p, &got->peer);
+	size_t at, len;
+
+	if (f)
+		flow_batch(f);
+	for (at = 0; at < got->len; at += len) {
+		len = got->len - at < got->stride ? got->len - at : got->stride;
+		if (f && !flow_is_stranger(f, got->data + at, len)) {
+			take_datagram(p, f, got->data + at, len, now_ms, &tally);
+			continue;
+		}
+		take_stranger(p, u, got, got->data + at, len, now_ms);
+		if (f)
+			count_received(flow_session(f), &tally, now_ms);
+		tally = (struct tally){ 0 };
+		f = flow_find(p, &got->peer);
+	}
+	coalesce_flush(p->coalescer);
+	if (f)
+		count_received(flow_session(f), &tally, now_ms);
+}
+
+void ingress_datagrams(struct path *p, struct udp *u, struct flow *own, uint64_t now_ms)
+{
+	struct udp_received got[UDP_RECV_MAX];
+	int i, n;
+
+	for (i = 0; i < UDP_RECV_MAX; i++)
+		got[i].data = p->received + (size_t)i * UDP_RECV_ROOM;
+	n = udp_recv_batch(u, got, UDP_RECV_MAX);
+	urcu_memb_read_lock();
+	for (i = 0; i < n; i++) {
+		take_buffer(p, u, own, &got[i], now_ms);
+		let_egress_catch_up(p, now_ms);
+	}
+	urcu_memb_read_unlock();
 }

@@ -7,7 +7,9 @@
 
 struct channel;
 struct coalesced;
+struct flow;
 struct path;
+struct udp;
 
 /**
  * ingress_stream() - Read a stream once and deliver what it holds
@@ -22,6 +24,17 @@ void ingress_stream(struct path *p, struct channel *c, uint64_t now_ms);
 
 /** ingress_begin() - Deliver what has arrived already: behind the handshake, or held until now */
 void ingress_begin(struct path *p, struct channel *c, uint64_t now_ms);
+
+/**
+ * ingress_datagrams() - Read a datagram socket once and deliver what it holds
+ * @p:      path of the socket's worker
+ * @u:      readable socket
+ * @own:    client: the flow that it is for; NULL at a gateway
+ * @now_ms: time of this batch
+ *
+ * What belongs to no flow goes to p->stranger.
+ */
+void ingress_datagrams(struct path *p, struct udp *u, struct flow *own, uint64_t now_ms);
 
 /** ingress_write_merged() - For the coalescer of a path: write what it gives into the TUN */
 void ingress_write_merged(void *path, const struct coalesced *merged);

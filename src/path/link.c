@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "path/egress.h"
+#include "path/flow.h"
 #include "path/ingress.h"
 #include "path/mailbox.h"
 #include "path/path.h"
@@ -81,7 +82,7 @@ static void flush_channel(struct channel *c)
 	watch(port);
 	if (p->side != SESSION_CLIENT || c != c->session->tx)
 		return; /* tx is written by this thread only */
-	if (port->blocked)
+	if (port->blocked && !session_by_datagram(c->session))
 		path_pause(p);
 	else
 		path_resume(p);
@@ -148,6 +149,9 @@ static const struct session_io link_io = {
 	.resume = resume_channel,
 	.finish = finish_channel,
 	.close = close_channel,
+	.ask = flows_ask,
+	.drop = flows_drop,
+	.outdate = flows_moved,
 };
 
 static void on_ready(uv_poll_t *handle, int status, int events)
@@ -237,6 +241,7 @@ struct link *link_new(struct path *p, struct session *s)
 	uv_timer_init(p->loop, &l->timer);
 	s->io = &link_io;
 	s->link = l;
+	s->home = p->mailbox;
 	return l;
 }
 
@@ -318,7 +323,7 @@ void link_blocked(struct path *from, struct session *s)
 		port = s->tx->port;
 		port->blocked = true;
 		watch(port);
-		if (from->side == SESSION_CLIENT)
+		if (from->side == SESSION_CLIENT && !session_by_datagram(s))
 			path_pause(from);
 		return;
 	}

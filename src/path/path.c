@@ -4,16 +4,22 @@
 
 #include <stdlib.h>
 
+#include <urcu/rculfhash.h>
+#include <urcu/urcu-memb.h>
+
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/log.h"
+#include "base/random.h"
 #include "ip/coalesce.h"
 #include "path/egress.h"
+#include "path/flow.h"
 #include "path/ingress.h"
 #include "path/mailbox.h"
 #include "wire/frame.h"
 
 /* Behind the last packet of a full batch there is still room to read a whole one. */
+enum { FIRST_BUCKETS = 64 };
 enum { GATHER_LEN = PATH_BATCH_BYTES + PATH_BATCH_PACKETS * FRAME_HEADER_LEN + 2 * (FRAME_HEADER_LEN + 65536) };
 
 static void on_tun(uv_poll_t *handle, int status, int events)
@@ -35,8 +41,14 @@ int path_open(struct path *p, uv_loop_t *loop)
 	p->gather = malloc(GATHER_LEN);
 	p->wire = malloc(PATH_WIRE_LEN);
 	p->coalescer = malloc(sizeof(*p->coalescer));
+	p->records = malloc(UDP_SEND_MAX);
+	p->received = malloc((size_t)UDP_RECV_MAX * UDP_RECV_ROOM);
+	p->by_peer =
+		cds_lfht_new_flavor(FIRST_BUCKETS, FIRST_BUCKETS, 0, CDS_LFHT_AUTO_RESIZE, &urcu_memb_flavor, NULL);
+	random_bytes(&p->hash_key, sizeof(p->hash_key));
+	TAILQ_INIT(&p->flows);
 	p->mailbox = mailbox_new(loop);
-	if (!p->gather || !p->wire || !p->coalescer || !p->mailbox)
+	if (!p->gather || !p->wire || !p->records || !p->received || !p->by_peer || !p->coalescer || !p->mailbox)
 		return ERR_NOMEM;
 	coalesce_init(p->coalescer, ingress_write_merged, p, (p->tso ? COALESCE_TCP : 0) | (p->uso ? COALESCE_UDP : 0));
 	p->tun_poll.data = p;
@@ -61,19 +73,23 @@ void path_resume(struct path *p)
 
 void path_close(struct path *p)
 {
+	flows_close(p);
 	uv_close((uv_handle_t *)&p->tun_poll, NULL);
 	mailbox_close(p->mailbox);
 	free(p->gather);
 	free(p->wire);
+	free(p->records);
+	free(p->received);
 	free(p->coalescer);
 	buf_fini(&p->sealed);
 	buf_fini(&p->plain);
-	p->gather = p->wire = NULL;
+	p->gather = p->wire = p->records = p->received = NULL;
 	p->coalescer = NULL;
 }
 
 void path_fini(struct path *p)
 {
+	cds_lfht_destroy(p->by_peer, NULL);
 	mailbox_free(p->mailbox);
 	p->mailbox = NULL;
 }

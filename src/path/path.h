@@ -9,13 +9,16 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/queue.h>
 #include <uv.h>
 
 #include "base/buf.h"
 #include "base/verdict.h"
+#include "io/udp.h"
 #include "session/session.h"
 
 struct coalescer;
+struct flows;
 struct mailbox;
 struct session_table;
 
@@ -35,6 +38,9 @@ struct path {
 	bool client_to_client; /* gateway */
 	struct session_table *table;
 	void (*broken)(void *owner); /* the device is gone: told once, nothing passes any more */
+	/* Gateway: a datagram of no flow; answers it, or begins a flow by flow_accept(). */
+	enum verdict (*stranger)(void *owner, struct udp *u, const struct udp_received *from, uint8_t *data, size_t len,
+				 uint64_t now_ms);
 	void *owner;
 
 	uv_loop_t *loop;
@@ -43,6 +49,9 @@ struct path {
 	unsigned written; /* packets and bytes into the TUN queue since it was last read */
 	size_t written_bytes;
 	struct mailbox *mailbox;
+	struct cds_lfht *by_peer; /* gateway: flows by the peer's address */
+	uint64_t hash_key;        /* random: who writes to us chooses its port */
+	TAILQ_HEAD(, flows) flows;
 	struct verdict_counts egress, ingress; /* PASS counts packets */
 
 	/* memory for one batch, laid out once */
@@ -53,6 +62,14 @@ struct path {
 	struct buf sealed;
 	uint8_t *wire; /* bytes as received */
 	struct buf plain;
+	uint64_t now_ms;     /* of this turn */
+	uint8_t *records;    /* sealed records of one flow, in a row */
+	struct records_run { /* what is there of them */
+		size_t len, stride;
+		unsigned count;
+		bool closed; /* the last one was shorter: none may follow */
+	} run;
+	uint8_t *received;           /* UDP_RECV_MAX buffers of UDP_RECV_ROOM */
 	struct coalescer *coalescer; /* what a peer without frames sends, packet by packet, for the TUN */
 };
 

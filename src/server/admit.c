@@ -23,6 +23,7 @@
 #include "server/member.h"
 #include "server/report.h"
 #include "server/server_int.h"
+#include "session/app_id.h"
 #include "session/channel.h"
 #include "session/peers.h"
 #include "session/session.h"
@@ -38,6 +39,7 @@ struct arrival {
 	struct records *records;
 	struct tls_facts facts;
 	struct tls_identity_proof proof;
+	uint8_t psk[TLS_PSK_LEN];
 	struct buf plain;
 	struct tunnel_offer offer;
 	struct session *session; /* referenced; NULL: to be made */
@@ -52,6 +54,7 @@ static void free_arrival(struct arrival *a)
 	buf_fini(&a->plain);
 	session_put(a->session);
 	explicit_bzero(&a->offer, sizeof(a->offer));
+	explicit_bzero(a->psk, sizeof(a->psk));
 	free(a);
 }
 
@@ -112,13 +115,43 @@ static void refuse_arrival(struct arrival *a, int status, const char *reason)
 
 /* ---- a stream of a living session, on its home worker ---- */
 
+/* Whether the listener that the stream came by takes datagrams, too. */
+static bool takes_datagrams(const struct conf *conf, uint16_t port)
+{
+	size_t i;
+
+	for (i = 0; i < conf->listen.len; i++)
+		if (conf->listen.items[i].port == port && conf->listen.items[i].datagrams)
+			return true;
+	return false;
+}
+
+/* Whether a datagram channel can be granted; it has an App-ID then. */
+static bool invite(const struct arrival *a, unsigned generation, struct grant_datagrams *out)
+{
+	struct server *server = a->worker->server;
+	struct endpoint local;
+
+	if (!a->offer.psk_negotiate || sock_local(a->fd, &local) < 0 || !takes_datagrams(server->conf, local.port))
+		return false;
+	*out = (struct grant_datagrams){
+		.app_id_len = APP_ID_LEN,
+		.port = local.port,
+		.outer = local.addr.family,
+		.pmtu = sock_pmtu(a->fd),
+	};
+	return app_ids_add(server->app_ids, a->session, generation, a->psk, out->app_id) == 0;
+}
+
 static int seal_grant(const struct arrival *a, struct records *records, unsigned generation, struct buf *out)
 {
+	struct grant_datagrams datagrams;
 	struct tunnel_grant grant;
 	struct buf reply = BUF_INIT;
+	bool invited = invite(a, generation, &datagrams);
 	int r;
 
-	r = grant_fill(&grant, a->worker->server->conf, a->session, &a->offer, generation, NULL);
+	r = grant_fill(&grant, a->worker->server->conf, a->session, &a->offer, generation, invited ? &datagrams : NULL);
 	if (r == 0)
 		r = tunnel_encode_grant(&grant, &a->offer, &reply);
 	grant_fini(&grant);
@@ -387,6 +420,7 @@ static struct arrival *detach(struct conn *c, const struct tunnel_offer *offer)
 	a->records = c->records;
 	a->facts = c->facts;
 	a->proof = c->proof;
+	memcpy(a->psk, c->psk, sizeof(a->psk));
 	a->plain = c->plain;
 	a->offer = *offer;
 	c->records = NULL;

@@ -45,6 +45,7 @@ static void release(struct conn *c)
 		TAILQ_REMOVE(&c->worker->ready, c, turn);
 	tls_free(c->tls);
 	records_free(c->records);
+	explicit_bzero(c->psk, sizeof(c->psk));
 	http_free(c->http);
 	buf_fini(&c->plain);
 	buf_fini(&c->out);
@@ -146,6 +147,8 @@ static int become_peer(struct conn *c)
 {
 	c->proof = *tls_proof(c->tls);
 	c->facts = *tls_facts(c->tls);
+	if (tls_export_psk(c->tls, c->psk) < 0)
+		return ERR_CRYPTO;
 	if (records_take(c->tls, &c->records) < 0)
 		return ERR_NOMEM;
 	tls_free(c->tls);

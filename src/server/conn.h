@@ -41,6 +41,7 @@ struct conn {
 	struct tls_identity_proof proof;
 	struct tls_facts facts;
 	struct records *records;
+	uint8_t psk[TLS_PSK_LEN]; /* for datagrams */
 	struct http_parser_state *http;
 	struct buf plain; /* opened, not yet parsed */
 	struct buf out;   /* sealed, not yet sent */

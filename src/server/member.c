@@ -2,6 +2,7 @@
 /* A session at its gateway: what becomes of it once it has begun. */
 #include "server/member.h"
 
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,6 +17,7 @@
 #include "server/report.h"
 #include "server/server_int.h"
 #include "server/sources.h"
+#include "session/app_id.h"
 #include "session/peers.h"
 #include "session/session.h"
 #include "session/table.h"
@@ -82,6 +84,7 @@ static void on_moved(struct session *s)
 	char peer[ENDPOINT_TEXT_LEN], ipv4[ADDR_TEXT_LEN], ipv6[ADDR_TEXT_LEN];
 
 	set_source(s, &s->peer.addr);
+	app_ids_drop(server->app_ids, s, s->generation);
 	if (!s->away)
 		report_count_add(COUNT_REKEYS);
 	if (may_log(s))
@@ -104,6 +107,7 @@ static void on_lost(struct session *s, const char *why)
 	static const struct addr none;
 
 	set_source(s, &none);
+	app_ids_drop(member_home(s)->server->app_ids, s, UINT_MAX);
 	report_count_add(COUNT_STREAMS_LOST);
 	if (may_log(s))
 		log_info("stream lost session=%llu name=%s reason=\"%s\"", (unsigned long long)s->id, s->name, why);
@@ -146,6 +150,7 @@ static void end_session(struct session *s, const char *why, const char *tell)
 		return;
 	session_table_remove(w->server->table, s);
 	peers_leave(w->server->peers, s);
+	app_ids_drop(w->server->app_ids, s, UINT_MAX);
 	TAILQ_REMOVE(&w->sessions, s, of_home);
 	set_source(s, &none);
 	member_disconnect_hook(s, why);
@@ -166,6 +171,12 @@ static void on_drained(struct session *s)
 	member_free(s);
 }
 
+static void on_transport(struct session *s)
+{
+	log_debug("transport session=%llu name=%s datagrams=%d", (unsigned long long)s->id, s->name, s->by_datagram);
+	server_event(member_home(s)->server, report_event("transport", s, NULL, NULL));
+}
+
 static void on_echo(struct session *s, const uint8_t *data, size_t len)
 {
 	(void)s;
@@ -180,6 +191,7 @@ const struct session_events member_events = {
 	.over = on_over,
 	.drained = on_drained,
 	.echo = on_echo,
+	.transport = on_transport,
 };
 
 void member_end(struct session *s, const char *reason)

@@ -159,13 +159,14 @@ json_t *report_session(struct session *s)
 	struct tls_facts facts = { 0 };
 	struct endpoint peer;
 	unsigned generation;
-	bool connected;
+	bool connected, by_datagram;
 	json_t *o = json_object();
 
 	pthread_mutex_lock(&s->tx_lock);
 	connected = s->tx != NULL;
 	if (connected)
 		facts = s->tx->facts;
+	by_datagram = session_by_datagram(s);
 	peer = s->peer;
 	generation = s->generation;
 	pthread_mutex_unlock(&s->tx_lock);
@@ -175,7 +176,7 @@ json_t *report_session(struct session *s)
 	json_object_set_new(o, "ipv6", address(&s->ipv6));
 	json_object_set_new(o, "peer", outer_address(&peer));
 	json_object_set_new(o, "connected", json_boolean(connected));
-	json_object_set_new(o, "transport", connected ? json_string("tls") : json_null());
+	json_object_set_new(o, "transport", connected ? json_string(by_datagram ? "dtls" : "tls") : json_null());
 	json_object_set_new(o, "tls", connected ? tls_object(&facts) : json_null());
 	json_object_set_new(o, "generation", json_integer(generation));
 	json_object_set_new(o, "since", iso_time(s->since_ms));

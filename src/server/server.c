@@ -10,7 +10,9 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/log.h"
+#include "base/random.h"
 #include "conf/conf.h"
+#include "crypto/dtls.h"
 #include "crypto/tls.h"
 #include "monitor/ask.h"
 #include "monitor/monitor.h"
@@ -22,6 +24,7 @@
 #include "server/server_int.h"
 #include "server/sources.h"
 #include "server/worker.h"
+#include "session/app_id.h"
 #include "session/peers.h"
 #include "session/session.h"
 #include "session/table.h"
@@ -268,7 +271,10 @@ static int open_tables(struct server *server)
 	server->table = session_table_new();
 	server->peers = peers_new(server->conf);
 	server->sources = sources_new();
-	if (!server->table || !server->peers || !server->sources)
+	server->app_ids = app_ids_new();
+	server->dtls = dtls_context_new(TLS_SERVER, AEAD_CIPHERS);
+	random_bytes(&server->cookie_secret, sizeof(server->cookie_secret));
+	if (!server->table || !server->peers || !server->sources || !server->app_ids || !server->dtls)
 		return ERR_NOMEM;
 	return declare_sites(server);
 }
@@ -323,6 +329,8 @@ static void free_server(struct server *server)
 	session_table_free(server->table);
 	peers_free(server->peers);
 	sources_free(server->sources);
+	app_ids_free(server->app_ids);
+	dtls_context_free(server->dtls);
 	tls_context_free(server->tls);
 }
 

@@ -11,13 +11,16 @@
 #include <uv.h>
 
 #include "base/log.h"
+#include "crypto/dtls_cookie.h"
 #include "io/udp.h"
 #include "path/path.h"
 
 struct ask;
+struct app_ids;
 struct conf;
 struct conn;
 struct control;
+struct dtls_context;
 struct peers;
 struct server;
 struct session_table;
@@ -34,6 +37,7 @@ struct listener {
 	uv_poll_t poll;
 	int fd;
 	struct udp datagrams; /* same address and port; fd -1: none */
+	uv_poll_t datagram_poll;
 };
 
 struct worker {
@@ -59,6 +63,9 @@ struct worker {
 struct server {
 	const struct conf *conf;
 	struct tls_context *tls;
+	struct dtls_context *dtls;
+	struct dtls_cookie_secret cookie_secret;
+	struct app_ids *app_ids;
 	struct session_table *table;
 	struct peers *peers;
 	struct sources *sources;

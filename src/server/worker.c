@@ -11,11 +11,13 @@
 #include "base/log.h"
 #include "conf/conf.h"
 #include "monitor/monitor.h"
+#include "path/ingress.h"
 #include "path/mailbox.h"
 #include "server/member.h"
 #include "server/conn.h"
 #include "server/gate.h"
 #include "server/server_int.h"
+#include "server/welcome.h"
 
 enum { ACCEPT_BATCH = 64 };
 
@@ -59,12 +61,33 @@ static void on_turn(uv_idle_t *idle)
 		uv_idle_stop(idle);
 }
 
+static void on_datagrams(uv_poll_t *poll, int status, int events)
+{
+	struct listener *l = poll->data;
+
+	(void)status; /* errors show when it is read */
+	(void)events;
+	ingress_datagrams(&l->worker->path, &l->datagrams, NULL, clock_ms());
+}
+
+static int open_datagrams(struct listener *l, const struct conf *conf, int fd)
+{
+	l->datagrams.fd = -1;
+	if (fd < 0)
+		return 0;
+	if (udp_init(&l->datagrams, fd, conf->offload.udp_gso, conf->offload.udp_gro) < 0 ||
+	    uv_poll_init(l->worker->loop, &l->datagram_poll, fd) < 0)
+		return ERR_SYS;
+	l->datagram_poll.data = l;
+	uv_poll_start(&l->datagram_poll, UV_READABLE, on_datagrams);
+	return 0;
+}
+
 static int open_listener(struct listener *l, const struct conf *conf, int fd, int datagram_fd)
 {
 	l->fd = fd;
 	l->poll.data = l;
-	l->datagrams.fd = -1;
-	if (datagram_fd >= 0 && udp_init(&l->datagrams, datagram_fd, conf->offload.udp_gso, conf->offload.udp_gro) < 0)
+	if (open_datagrams(l, conf, datagram_fd) < 0)
 		return ERR_SYS;
 	if (uv_poll_init(l->worker->loop, &l->poll, fd) < 0)
 		return ERR_SYS;
@@ -125,6 +148,7 @@ int worker_open(struct worker *w, struct server *server, int index, const struct
 	w->path.client_to_client = server->conf->client_to_client;
 	w->path.table = server->table;
 	w->path.broken = on_device_gone;
+	w->path.stranger = welcome_datagram;
 	w->path.owner = w;
 	if ((r = path_open(&w->path, w->loop)) < 0)
 		return r;
@@ -159,8 +183,11 @@ void worker_stop(void *worker)
 	size_t i;
 
 	w->stopping = true;
-	for (i = 0; i < w->listeners_len; i++)
+	for (i = 0; i < w->listeners_len; i++) {
 		uv_close((uv_handle_t *)&w->listeners[i].poll, NULL);
+		if (w->listeners[i].datagrams.fd >= 0)
+			uv_close((uv_handle_t *)&w->listeners[i].datagram_poll, NULL);
+	}
 	gate_fini(w);
 	uv_close((uv_handle_t *)&w->handshakes, NULL);
 	for (s = TAILQ_FIRST(&w->sessions); s; s = next) {

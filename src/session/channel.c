@@ -49,6 +49,7 @@ void channel_free(struct channel *c)
 	if (!c)
 		return;
 	records_free(c->records);
+	explicit_bzero(c->psk, sizeof(c->psk));
 	buf_fini(&c->out);
 	buf_fini(&c->plain);
 	free(c);

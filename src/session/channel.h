@@ -36,6 +36,7 @@ struct channel {
 	enum frame_format format;
 	enum channel_state state; /* written under the session's tx_lock, by the home worker */
 	struct tls_facts facts;
+	uint8_t psk[TLS_PSK_LEN]; /* client: for its generation's datagrams */
 
 	/* sending: under the session's tx_lock */
 	struct buf out;              /* sealed, not yet taken by the socket */

@@ -203,6 +203,14 @@ enum verdict datagram_open(struct datagram *d, uint8_t *data, size_t len, uint64
 	return PASS;
 }
 
+void datagram_doubt(struct datagram *d)
+{
+	if (d->state != DATAGRAM_UP)
+		return;
+	d->measured_ms = 0;
+	set_state(d, DATAGRAM_GATED);
+}
+
 void datagram_asked(struct datagram *d, bool here)
 {
 	if (d->unwanted == !here)
@@ -240,6 +248,14 @@ void datagram_usage(struct datagram *d, uint64_t *records, uint64_t *bytes)
 	*records = d->sealer.records > d->opener.records ? d->sealer.records : d->opener.records;
 	*bytes = d->sealer.bytes > d->opener.bytes ? d->sealer.bytes : d->opener.bytes;
 	pthread_mutex_unlock(d->tx_lock);
+}
+
+void datagram_sealed(const struct datagram *d, uint64_t *records, uint64_t *bytes)
+{
+	if (d->sealer.records > *records)
+		*records = d->sealer.records;
+	if (d->sealer.bytes > *bytes)
+		*bytes = d->sealer.bytes;
 }
 
 static bool used_up(struct datagram *d)

@@ -10,6 +10,7 @@
  *   OVER     to be freed by its owner
  *
  *   gate opens (enum datagram_gate)              GATED -> UP
+ *   datagram_doubt()                             UP -> GATED
  *   three probes unanswered (session/probe.h)    GATED, UP -> AWAY
  *   a probe is answered                          AWAY -> UP
  *   datagram_leave()                             GATED, UP, AWAY -> LEAVING
@@ -168,6 +169,10 @@ static inline void datagram_batch(struct datagram *d)
  */
 enum verdict datagram_open(struct datagram *d, uint8_t *data, size_t len, uint64_t now_ms, struct dtls_plain *packet);
 
+/** datagram_doubt() - The peer has begun anew elsewhere: packets wait at the gate until it shows that it listens here
+ */
+void datagram_doubt(struct datagram *d);
+
 /** datagram_asked() - CHANNEL has come on the stream: whether the peer wants packets here */
 void datagram_asked(struct datagram *d, bool here);
 
@@ -183,6 +188,9 @@ void datagram_probe(struct datagram *d, const uint8_t *data, size_t len, uint64_
 
 /** datagram_usage() - Records and bytes of the busier direction so far; on the home worker */
 void datagram_usage(struct datagram *d, uint64_t *records, uint64_t *bytes);
+
+/** datagram_sealed() - Under tx_lock: raise @records and @bytes to what has been sealed here, where that is more */
+void datagram_sealed(const struct datagram *d, uint64_t *records, uint64_t *bytes);
 
 /** datagram_tick() - Do what is due. Return: when to call again, CLOCK_NEVER if no time matters */
 uint64_t datagram_tick(struct datagram *d, uint64_t now_ms);

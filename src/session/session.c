@@ -4,6 +4,7 @@
 
 #include <assert.h>
 #include <endian.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,6 +13,7 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "session/channel.h"
+#include "session/datagram.h"
 #include "wire/frame.h"
 #include "wire/records.h"
 
@@ -137,6 +139,7 @@ static void move(struct session *s, struct channel *c, bool with_end, uint64_t n
 	s->io->flush(c);
 	s->events->moved(s);
 	s->away = false;
+	s->io->outdate(s);
 }
 
 /* No stream is left: keep the session for as long as its cookie is good. */
@@ -147,6 +150,7 @@ static void maybe_lost(struct session *s, const char *why, uint64_t now_ms)
 	s->keep_until_ms = s->keep_seconds ? now_ms + (uint64_t)s->keep_seconds * 1000 : CLOCK_NEVER;
 	s->handing_over = false;
 	s->away = true;
+	s->io->drop(s, s->generation + 1); /* a generation ends with its stream */
 	s->events->lost(s, why);
 }
 
@@ -164,6 +168,7 @@ struct session *session_new(const struct session_settings *settings, uint64_t no
 	s->networks = settings->networks;
 	s->networks_len = settings->networks_len;
 	s->overlap = settings->overlap;
+	s->no_stream = settings->no_stream;
 	s->keep_seconds = settings->keep_seconds;
 	s->idle_seconds = settings->idle_seconds;
 	s->events = settings->events;
@@ -173,6 +178,8 @@ struct session *session_new(const struct session_settings *settings, uint64_t no
 	s->away = true;
 	atomic_init(&s->data_ms, now_ms);
 	rekey_init(&s->rekey, &settings->rekey, now_ms);
+	TAILQ_INIT(&s->flows);
+	TAILQ_INIT(&s->app_ids);
 	pthread_mutex_init(&s->tx_lock, NULL);
 	return s;
 }
@@ -191,7 +198,7 @@ void session_put(struct session *s)
 {
 	if (!s || atomic_fetch_sub(&s->references, 1) != 1)
 		return;
-	assert(!s->current && !s->next && !s->leaving);
+	assert(!s->current && !s->next && !s->leaving && TAILQ_EMPTY(&s->flows));
 	urcu_memb_call_rcu(&s->rcu, free_session);
 }
 
@@ -205,6 +212,11 @@ bool session_owns(const struct session *s, const struct addr *a)
 		if (prefix_contains(&s->networks[i], a))
 			return true;
 	return false;
+}
+
+bool session_by_datagram(const struct session *s)
+{
+	return s->datagram && datagram_usable(s->datagram);
 }
 
 bool session_has_stream(struct session *s)
@@ -228,6 +240,7 @@ void session_attach(struct session *s, struct channel *c, unsigned dpd_s, unsign
 	if (s->current)
 		s->current->rx_overdue = true; /* no END comes on it that the new one's data could wait for */
 	c->generation = s->generation + 1;
+	s->io->drop(s, c->generation); /* a stock client opens new ones with each stream, an adit after a loss */
 	move(s, c, false, now_ms);
 }
 
@@ -360,6 +373,13 @@ int session_control(struct session *s, struct channel *c, const struct frame *f,
 		return ERR_PROTO; /* never negotiated */
 	case FRAME_END:
 		return handle_end(s, c, f);
+	case FRAME_CHANNEL:
+		if (!s->overlap)
+			return ERR_MISSING;
+		if (f->len != FRAME_CHANNEL_LEN)
+			return ERR_PROTO;
+		s->io->ask(s, f->payload[0] == FRAME_BY_DATAGRAM);
+		return 0;
 	case FRAME_REKEY:
 		if (s->side != SESSION_CLIENT || !s->overlap)
 			return ERR_MISSING; /* only a gateway that agreed on it may ask */
@@ -417,16 +437,48 @@ void session_probe(struct session *s, const uint8_t *data, size_t len, uint64_t 
 		send_control(s, s->current, FRAME_DPD_REQ, data, len, now_ms);
 }
 
+/* The busier channel of those we send on; under tx_lock. */
+static void sealed(const struct session *s, uint64_t *records, uint64_t *bytes)
+{
+	*records = *bytes = 0;
+	if (s->tx)
+		records_sealed(s->tx->records, records, bytes);
+	if (s->datagram)
+		datagram_sealed(s->datagram, records, bytes);
+}
+
 bool session_used_up(struct session *s)
 {
 	uint64_t records, bytes;
 
 	if (s->used_up)
 		return false;
-	records_sealed(s->tx->records, &records, &bytes);
+	sealed(s, &records, &bytes);
 	/* The limits are fixed at a gateway; a client has one worker. */
 	s->used_up = rekey_used_up(&s->rekey, records, bytes);
 	return s->used_up;
+}
+
+void session_transport(struct session *s, uint64_t now_ms)
+{
+	uint8_t channel;
+	bool usable, away;
+
+	pthread_mutex_lock(&s->tx_lock);
+	usable = session_by_datagram(s);
+	away = s->datagram && s->datagram->state == DATAGRAM_AWAY;
+	pthread_mutex_unlock(&s->tx_lock);
+	if (s->ending)
+		return;
+	if (s->overlap && s->current && away != s->told_stream) {
+		s->told_stream = away;
+		channel = away ? FRAME_BY_STREAM : FRAME_BY_DATAGRAM;
+		send_control(s, s->current, FRAME_CHANNEL, &channel, sizeof(channel), now_ms);
+	}
+	if (usable == s->by_datagram)
+		return;
+	s->by_datagram = usable;
+	s->events->transport(s);
 }
 
 void session_rekey_now(struct session *s, uint64_t now_ms)
@@ -446,6 +498,7 @@ void session_end(struct session *s, const char *reason, uint64_t now_ms)
 	int len;
 
 	s->ending = true;
+	s->io->drop(s, UINT_MAX);
 	if (s->next)
 		close_channel(s, s->next);
 	if (s->leaving)
@@ -468,15 +521,17 @@ void session_end(struct session *s, const char *reason, uint64_t now_ms)
 	s->io->finish(c);
 }
 
-/* The busier direction of the current generation. */
-static void usage(const struct session *s, uint64_t *records, uint64_t *bytes)
+/* The busier direction of the current generation. What a peer seals on datagrams is for it to count. */
+static void usage(struct session *s, uint64_t *records, uint64_t *bytes)
 {
-	uint64_t sealed, opened, sealed_bytes, opened_bytes;
+	uint64_t opened, opened_bytes;
 
-	records_sealed(s->current->records, &sealed, &sealed_bytes);
+	pthread_mutex_lock(&s->tx_lock);
+	sealed(s, records, bytes);
+	pthread_mutex_unlock(&s->tx_lock);
 	records_opened(s->current->records, &opened, &opened_bytes);
-	*records = sealed > opened ? sealed : opened;
-	*bytes = sealed_bytes > opened_bytes ? sealed_bytes : opened_bytes;
+	*records = *records > opened ? *records : opened;
+	*bytes = *bytes > opened_bytes ? *bytes : opened_bytes;
 }
 
 static void tick_rekey(struct session *s, uint64_t now_ms)

@@ -35,8 +35,12 @@
 #include "session/queue.h"
 #include "session/rekey.h"
 
+struct app_id;
 struct channel;
+struct datagram;
+struct flows;
 struct frame;
+struct mailbox;
 struct session;
 
 enum session_side { SESSION_GATEWAY, SESSION_CLIENT };
@@ -58,6 +62,10 @@ struct session_io {
 	void (*resume)(struct channel *c); /* what was held may be delivered; read on */
 	void (*finish)(struct channel *c); /* all is sealed: send close_notify, then shut down our direction */
 	void (*close)(struct channel *c);  /* the channel is CHANNEL_CLOSED: leave the loop, close, free */
+	/* Datagrams may be at work on another loop than the session's home. */
+	void (*ask)(struct session *s, bool here);       /* the peer wants packets by datagrams, or not */
+	void (*drop)(struct session *s, unsigned below); /* end those of generations under @below, UINT_MAX: all */
+	void (*outdate)(struct session *s);              /* the session has moved to another generation */
 };
 
 /* What the owner learns. Called on the home worker, never under tx_lock. */
@@ -69,6 +77,7 @@ struct session_events {
 	void (*over)(struct session *s, const char *why, bool by_peer);   /* to be ended by the owner now */
 	void (*drained)(struct session *s);                               /* after session_end(): no stream is left */
 	void (*echo)(struct session *s, const uint8_t *data, size_t len); /* DPD-RESP with a payload */
+	void (*transport)(struct session *s);                             /* s->by_datagram has changed */
 };
 
 struct session {
@@ -80,19 +89,23 @@ struct session {
 	const struct prefix *networks; /* behind the client, routed to it; borrowed */
 	size_t networks_len;
 	bool overlap;      /* both ends are adit and agreed on it */
+	bool no_stream;    /* client: packets go by datagrams or not at all */
 	uint64_t since_ms; /* wall clock */
 	const struct session_io *io;
 	const struct session_events *events;
 	void *owner;
-	void *link; /* path/link.c */
+	void *link;           /* path/link.c */
+	struct mailbox *home; /* of the loop that the link is on */
 
 	/* any worker, under tx_lock */
 	pthread_mutex_t tx_lock;
-	struct channel *tx; /* NULL: packets wait in the queue */
+	struct channel *tx; /* NULL: no stream; without datagrams packets wait in the queue */
 	struct queue queue;
-	bool used_up;         /* session_used_up() has said so in this generation */
-	unsigned generation;  /* of the newest channel that carried traffic; 0 before the first */
-	struct endpoint peer; /* outer address of the newest stream */
+	struct datagram *datagram; /* in use, though perhaps not usable at the moment; NULL: none */
+	TAILQ_HEAD(, flows) flows; /* path/flow.c */
+	bool used_up;              /* session_used_up() has said so in this generation */
+	unsigned generation;       /* of the newest channel that carried traffic; 0 before the first */
+	struct endpoint peer;      /* outer address of the newest stream */
 
 	/* home worker only */
 	struct channel *current, *next, *leaving;
@@ -104,6 +117,8 @@ struct session {
 	bool handing_over;      /* client: the gateway is about to drop the current stream for the one being opened */
 	bool ending;            /* session_end() was called */
 	bool away;              /* no stream has carried traffic since the session began or was lost */
+	bool by_datagram;       /* packets go by datagrams; what events->transport has told */
+	bool told_stream;       /* the peer was told to send by the stream, for nothing arrives by datagrams */
 	struct addr source;     /* gateway: outer address booked as a live one */
 	struct endpoint local;  /* gateway: our own outer address of the first stream */
 
@@ -118,6 +133,7 @@ struct session {
 	TAILQ_ENTRY(session) all;
 	TAILQ_ENTRY(session) of_peer;
 	TAILQ_ENTRY(session) of_home; /* the home worker's list */
+	TAILQ_HEAD(, app_id) app_ids; /* session/app_id.c */
 	struct rcu_head rcu;
 };
 
@@ -127,7 +143,7 @@ struct session_settings {
 	struct addr ipv4, ipv6;
 	const struct prefix *networks;
 	size_t networks_len;
-	bool overlap;
+	bool overlap, no_stream;
 	struct rekey_limits rekey;
 	unsigned keep_seconds, idle_seconds;
 	const struct session_events *events;
@@ -145,6 +161,9 @@ void session_put(struct session *s);
 
 /** session_owns() - Whether an inner address is leased to or routed to the peer of this session (client: to us) */
 bool session_owns(const struct session *s, const struct addr *a);
+
+/** session_by_datagram() - Whether packets can go by datagrams now; under tx_lock */
+bool session_by_datagram(const struct session *s);
 
 /** session_has_stream() - Whether there is one to send on; from any thread that does not hold tx_lock */
 bool session_has_stream(struct session *s);
@@ -207,6 +226,9 @@ void session_probe(struct session *s, const uint8_t *data, size_t len, uint64_t 
  * Return: true once a generation, when what has been sealed reaches its limit.
  */
 bool session_used_up(struct session *s);
+
+/** session_transport() - Whether packets go by datagrams may have changed: tell the owner, and an adit the way to us */
+void session_transport(struct session *s, uint64_t now_ms);
 
 /** session_rekey_now() - Operator's wish: a client opens a generation, a gateway asks its client to */
 void session_rekey_now(struct session *s, uint64_t now_ms);

@@ -33,6 +33,9 @@ enum {
 	FRAME_CSTP_PAYLOAD_MAX = 16384 - 8, /* one record */
 	FRAME_ADIT_PAYLOAD_MAX = 65535,
 	FRAME_END_LEN = 8,
+	FRAME_CHANNEL_LEN = 1,
+	FRAME_BY_STREAM = 0,
+	FRAME_BY_DATAGRAM = 1,
 	FRAME_BYE_LOGOUT = 0xb0, /* first byte of DISCONNECT: for good */
 };
 

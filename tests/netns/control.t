@@ -78,7 +78,7 @@ record_events alice
 check "status of the gateway" ends 0 '^adit [0-9.]+, server$' ctl gw status
 check "status of the client" ends 0 '^adit [0-9.]+, client$' ctl alice status
 check "status counts sessions" ends 0 '^sessions: 1$' ctl gw status
-check "sessions of the gateway" ends 0 '^alice  10\.20\.0\.[0-9]+  fd20:aa::[0-9a-f:]+  192\.0\.2\.2:[0-9]+  tls  ' \
+check "sessions of the gateway" ends 0 '^alice  10\.20\.0\.[0-9]+  fd20:aa::[0-9a-f:]+  192\.0\.2\.2:[0-9]+  d?tls  ' \
 	bash -c "'$ADIT' sessions --socket '$WORK/gw.sock' | sed 's/   */  /g'"
 check "sessions of the client" ends 0 '^vpn.test  10\.20\.0\.' ctl alice sessions
 is "the columns have titles" "$(ctl gw sessions | head -n 1 | tr -s ' ')" \

@@ -190,7 +190,7 @@ cat >"$WORK/script" <<-END
 END
 chmod +x "$WORK/script"
 export OF_THE_CALLER=1
-check "the client comes up by another script" comes_up '' "script=\"$WORK/script\""
+check "the client comes up by another script" comes_up '' "script=\"$WORK/script\"" 'transport="tls"' # for the cut to show
 record_events alice
 cut_tcp gw "$(ctl gw sessions --json | jq -r '.[0].peer | sub(".*:"; "")')"
 in_ns client ping -c 1 -W 1 10.20.0.1 >/dev/null # what is sent now meets the reset

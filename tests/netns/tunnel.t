@@ -141,6 +141,9 @@ record_events gw
 begin_client
 record_events alice
 
+check "the gateway's port is open for datagrams too, for each worker" \
+	test "$(in_ns gw ss -Hlun 'sport = :443' | wc -l)" = "$(in_ns gw ss -Hltn 'sport = :443' | wc -l)"
+
 # What was granted.
 check "the client has the addresses that are its own" grep -q '10.20.0.7/32 fd20:aa::7/128' \
 	<(in_ns alice ip -br addr show adit0)
@@ -203,7 +206,7 @@ for label in gw alice; do
 	check "sessions of $label have their form" has_form $label sessions
 	check "rekey of $label has its form" has_form $label rekey
 	check "$label tells of the rekey" wait_record $label 5 event=rekey
-	is "$label has a session by TLS" "$(session_field $label transport)" tls
+	is "$label has a session by datagrams" "$(session_field $label transport)" dtls
 	is "$label knows the inner address" "$(session_field $label ipv4)" 10.20.0.7
 	check "$label counts bytes received" test "$(session_field $label rx_bytes)" -gt 1000000
 	check "$label counts bytes sent" test "$(session_field $label tx_bytes)" -gt 1000000

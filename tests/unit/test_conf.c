@@ -312,7 +312,7 @@ static void keys_of_a_later_version_are_refused_when_they_ask_for_it(void **stat
 		  "5: rekey.stock: \"smooth\" needs the datagram channel of a later version; leave it out\n" },
 		{ "offload = { };", NULL },
 		{ "offload = { tso = true; uso = false; };", NULL },
-		{ "offload = { udp_gro = false; };", "5: offload.udp_gro: false needs the fast data path of a later" },
+		{ "offload = { udp_gso = true; udp_gro = false; };", NULL },
 	};
 	static const struct row client_rows[] = {
 		{ "transport = \"auto\";", NULL },
@@ -321,15 +321,28 @@ static void keys_of_a_later_version_are_refused_when_they_ask_for_it(void **stat
 		{ "workers = 1;", NULL },
 		{ "workers = 2;", "5: workers: 2 needs the fast data path of a later version; leave it out\n" },
 		{ "workers = 65;", "5: workers: found integer 65, allowed an integer 0..64\n" },
-		{ "transport = \"dtls\";", "5: transport: \"dtls\" needs the datagram channel of a later version" },
+		{ "transport = \"dtls\";", NULL },
+		{ "transport = \"udp\";",
+		  "5: transport: found string \"udp\", allowed \"auto\" or \"dtls\" or \"tls\"\n" },
 	};
 
 	(void)state;
 	CHECK_ROWS(testconf_server, rows);
 	CHECK_ROWS(testconf_client, client_rows);
-	conf_free(testconf_good(server_listening("listen = ( { datagrams = false; } );"), ""));
-	testconf_bad(server_listening("listen = ( { datagrams = true; } );"), "",
-		     "1: listen.datagrams: true needs the datagram channel of a later version; leave it out\n");
+}
+
+static void listeners_take_datagrams_unless_told_otherwise(void **state)
+{
+	struct conf *c = testconf_good(
+		server_listening(
+			"listen = ( { }, { port = 444; datagrams = false; }, { port = 445; datagrams = true; } );"),
+		"");
+
+	(void)state;
+	assert_true(c->listen.items[0].datagrams);
+	assert_false(c->listen.items[1].datagrams);
+	assert_true(c->listen.items[2].datagrams);
+	conf_free(c);
 }
 
 static void listen_takes_several_addresses(void **state)
@@ -877,6 +890,7 @@ int main(void)
 		cmocka_unit_test(words_are_taken_by_their_place),
 		cmocka_unit_test(what_protects_records_can_be_named),
 		cmocka_unit_test(keys_of_a_later_version_are_refused_when_they_ask_for_it),
+		cmocka_unit_test(listeners_take_datagrams_unless_told_otherwise),
 		cmocka_unit_test(listen_takes_several_addresses),
 		cmocka_unit_test(listen_refuses_bad_entries),
 		cmocka_unit_test(server_of_a_client_is_host_and_port),

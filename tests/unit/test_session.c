@@ -355,7 +355,7 @@ static void probe_without_a_stream_is_nothing(void **state)
 
 static void unknown_kinds_are_ignored_and_reported(void **state)
 {
-	static const uint8_t kinds[] = { 1, 2, 6, 10, FRAME_CHANNEL, 0x43, 0xff };
+	static const uint8_t kinds[] = { 1, 2, 6, 10, 0x43, 0xff };
 	struct world *w = testsession_world(adit);
 	struct line *l = testsession_connect(w);
 
@@ -364,6 +364,43 @@ static void unknown_kinds_are_ignored_and_reported(void **state)
 		assert_int_equal(testsession_frame(at_gateway(l), kinds[i], "x", 1), ERR_MISSING);
 	assert_int_equal(testsession_frame(at_gateway(l), FRAME_KEEPALIVE, NULL, 0), 0);
 	assert_false(at_gateway(l)->gone);
+	testsession_free(w);
+}
+
+static void channel_says_where_the_peer_wants_packets(void **state)
+{
+	static const uint8_t by_stream = FRAME_BY_STREAM, by_datagram = FRAME_BY_DATAGRAM;
+	struct world *w = testsession_world(adit);
+	struct line *l = testsession_connect(w);
+
+	(void)state;
+	assert_int_equal(testsession_frame(at_gateway(l), FRAME_CHANNEL, &by_stream, 1), 0);
+	assert_int_equal(gateway(w)->asked, -1);
+	assert_int_equal(testsession_frame(at_gateway(l), FRAME_CHANNEL, &by_datagram, 1), 0);
+	assert_int_equal(gateway(w)->asked, 1);
+	assert_int_equal(testsession_frame(at_gateway(l), FRAME_CHANNEL, NULL, 0), ERR_PROTO);
+	testsession_free(w);
+}
+
+static void channel_of_a_stock_client_is_ignored(void **state)
+{
+	struct world *w = testsession_world(plain);
+	struct line *l = testsession_connect(w);
+
+	(void)state;
+	assert_int_equal(testsession_frame(at_gateway(l), FRAME_CHANNEL, "", 1), ERR_MISSING);
+	assert_int_equal(gateway(w)->asked, 0);
+	testsession_free(w);
+}
+
+static void datagrams_end_with_their_stream(void **state)
+{
+	struct world *w = testsession_world(adit);
+	struct line *l = testsession_connect(w);
+
+	(void)state;
+	session_gone(gateway(w)->s, at_gateway(l)->channel, "test", w->now);
+	assert_int_equal(gateway(w)->dropped_below, gateway(w)->s->generation + 1);
 	testsession_free(w);
 }
 
@@ -795,6 +832,9 @@ int main(void)
 		cmocka_unit_test(answer_without_payload_is_no_echo),
 		cmocka_unit_test(probe_without_a_stream_is_nothing),
 		cmocka_unit_test(unknown_kinds_are_ignored_and_reported),
+		cmocka_unit_test(channel_says_where_the_peer_wants_packets),
+		cmocka_unit_test(channel_of_a_stock_client_is_ignored),
+		cmocka_unit_test(datagrams_end_with_their_stream),
 		cmocka_unit_test(compressed_data_ends_the_stream),
 		cmocka_unit_test(end_frame_from_a_stock_peer_ends_the_stream),
 		cmocka_unit_test(disconnect_ends_the_session_with_its_text),

@@ -134,6 +134,9 @@ struct end {
 	uint64_t deadline;
 	unsigned moved, rekey, rekey_failed, lost, over, drained, echoes, unread;
 	bool over_by_peer;
+	int asked;              /* by CHANNEL: 1 datagrams, -1 the stream */
+	unsigned dropped_below; /* datagrams of generations under this are ended */
+	unsigned transports;
 	char why[SESSION_TEXT_MAX];
 	uint8_t echo[16];
 	size_t echo_len;
@@ -222,7 +225,26 @@ static void testsession_close(struct channel *c)
 	p->other->in_ended |= !p->dead;
 }
 
+/* Datagrams have tests of their own; here a session is told and tells. */
+static void testsession_ask(struct session *s, bool here)
+{
+	((struct end *)s->owner)->asked = here ? 1 : -1;
+}
+
+static void testsession_drop(struct session *s, unsigned below)
+{
+	((struct end *)s->owner)->dropped_below = below;
+}
+
+static void testsession_outdate(struct session *s)
+{
+	(void)s;
+}
+
 static const struct session_io testsession_io = {
+	.ask = testsession_ask,
+	.drop = testsession_drop,
+	.outdate = testsession_outdate,
 	.flush = testsession_flush,
 	.resume = testsession_resume,
 	.finish = testsession_finish,
@@ -282,7 +304,13 @@ static void testsession_echo(struct session *s, const uint8_t *data, size_t len)
 	memcpy(e->echo, data, len);
 }
 
+static void testsession_transport(struct session *s)
+{
+	((struct end *)s->owner)->transports++;
+}
+
 static const struct session_events testsession_events = {
+	.transport = testsession_transport,
 	.moved = testsession_moved,
 	.rekey = testsession_rekey,
 	.rekey_failed = testsession_rekey_failed,

@@ -1,0 +1,683 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A session's datagrams at work on a loop. Everything about a flow runs on its loop, but that any worker may send on
+ * the channel that the session uses, under its tx_lock. A flow is freed in flows_tick() alone, never under somebody who
+ * holds it.
+ */
+#include "path/flow.h"
+
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/err.h"
+#include "base/log.h"
+#include "crypto/dtls.h"
+#include "path/egress.h"
+#include "path/ingress.h"
+#include "path/mailbox.h"
+#include "path/path.h"
+#include "session/session.h"
+#include "wire/dtls_header.h"
+#include "wire/dtls_hello.h"
+#include "wire/dtls_record.h"
+
+struct flows {
+	struct path *path;
+	struct session *session; /* referenced */
+	struct handshakes handshakes;
+	TAILQ_HEAD(, flow) all;
+	uv_timer_t timer;
+	flow_failed_fn *failed;        /* client */
+	const char *failure;           /* to be told */
+	bool over;                     /* nothing begins here any more */
+	TAILQ_ENTRY(flows) of_session; /* under the session's tx_lock */
+	TAILQ_ENTRY(flows) of_path;
+};
+
+static _Atomic uint64_t last_serial;
+
+/* ---- the table of a gateway's worker ---- */
+
+static unsigned long hash_endpoint(const struct path *p, const struct endpoint *e)
+{
+	return addr_hash(p->hash_key + e->port, &e->addr);
+}
+
+static int match_peer(struct cds_lfht_node *node, const void *key)
+{
+	return endpoint_equal(&caa_container_of(node, struct flow, node)->peer, key);
+}
+
+struct flow *flow_find(struct path *p, const struct endpoint *peer)
+{
+	struct cds_lfht_iter iter;
+	struct cds_lfht_node *node;
+
+	cds_lfht_lookup(p->by_peer, hash_endpoint(p, peer), match_peer, peer, &iter);
+	node = cds_lfht_iter_get_node(&iter);
+	return node ? caa_container_of(node, struct flow, node) : NULL;
+}
+
+/* ---- a session's flows on a loop ---- */
+
+static void flows_tick(struct flows *fs, uint64_t now_ms);
+
+static void on_timer(uv_timer_t *timer)
+{
+	flows_tick(timer->data, clock_ms());
+}
+
+static void wake(struct flows *fs)
+{
+	if (!uv_is_closing((uv_handle_t *)&fs->timer))
+		uv_timer_start(&fs->timer, on_timer, 0, 0);
+}
+
+/* Under tx_lock. */
+static struct flows *flows_on(struct session *s, const struct path *p)
+{
+	struct flows *fs;
+
+	TAILQ_FOREACH(fs, &s->flows, of_session)
+		if (fs->path == p)
+			return fs;
+	return NULL;
+}
+
+static struct flows *flows_get(struct path *p, struct session *s)
+{
+	struct flows *fs;
+
+	pthread_mutex_lock(&s->tx_lock);
+	fs = flows_on(s, p);
+	pthread_mutex_unlock(&s->tx_lock);
+	if (fs)
+		return fs;
+	fs = calloc(1, sizeof(*fs));
+	if (!fs || !session_get(s)) {
+		free(fs);
+		return NULL;
+	}
+	fs->path = p;
+	fs->session = s;
+	TAILQ_INIT(&fs->all);
+	fs->timer.data = fs;
+	uv_timer_init(p->loop, &fs->timer);
+	TAILQ_INSERT_TAIL(&p->flows, fs, of_path);
+	pthread_mutex_lock(&s->tx_lock);
+	TAILQ_INSERT_TAIL(&s->flows, fs, of_session);
+	pthread_mutex_unlock(&s->tx_lock);
+	return fs;
+}
+
+/* ---- letters to the loops of a session's flows ---- */
+
+struct letter {
+	struct session *session; /* referenced */
+	struct path *path;       /* whose loop reads it */
+	unsigned below;
+	bool here;
+};
+
+static void post(struct session *s, struct path *p, void (*fn)(void *), unsigned below, bool here)
+{
+	struct letter *l = calloc(1, sizeof(*l));
+
+	if (!l || !session_get(s)) {
+		free(l);
+		return;
+	}
+	*l = (struct letter){ .session = s, .path = p, .below = below, .here = here };
+	if (mailbox_post(p->mailbox, fn, l) < 0) {
+		session_put(s);
+		free(l);
+	}
+}
+
+static void post_all(struct session *s, void (*fn)(void *), unsigned below)
+{
+	struct flows *fs;
+
+	pthread_mutex_lock(&s->tx_lock);
+	TAILQ_FOREACH(fs, &s->flows, of_session)
+		post(s, fs->path, fn, below, false);
+	pthread_mutex_unlock(&s->tx_lock);
+}
+
+/* The flows that a letter is for, or NULL; the letter is gone. */
+static struct flows *open_letter(struct letter *l)
+{
+	struct flows *fs;
+
+	pthread_mutex_lock(&l->session->tx_lock);
+	fs = flows_on(l->session, l->path);
+	pthread_mutex_unlock(&l->session->tx_lock);
+	session_put(l->session); /* the flows have a reference of their own */
+	free(l);
+	return fs;
+}
+
+static void read_wake(void *arg)
+{
+	struct flows *fs = open_letter(arg);
+
+	if (fs)
+		wake(fs);
+}
+
+/* ---- what the session's home learns ---- */
+
+static void read_transport(void *arg)
+{
+	struct session *s = arg;
+
+	session_transport(s, clock_ms());
+	session_put(s);
+}
+
+static void tell_home(struct session *s)
+{
+	if (session_get(s) && mailbox_post(s->home, read_transport, s) < 0)
+		session_put(s);
+}
+
+/* ---- channels ---- */
+
+/* Packets go by this channel from now on; the others leave when they see that. */
+static void take_into_use(struct flow *f)
+{
+	struct session *s = f->flows->session;
+	bool is_new;
+
+	pthread_mutex_lock(&s->tx_lock);
+	is_new = s->datagram != f->datagram;
+	s->datagram = f->datagram;
+	pthread_mutex_unlock(&s->tx_lock);
+	egress_resume(f->flows->path, s, clock_ms());
+	if (is_new)
+		post_all(s, read_wake, 0);
+}
+
+static void put_out_of_use(struct flow *f)
+{
+	struct session *s = f->flows->session;
+
+	pthread_mutex_lock(&s->tx_lock);
+	if (s->datagram == f->datagram)
+		s->datagram = NULL;
+	pthread_mutex_unlock(&s->tx_lock);
+}
+
+static void on_record(struct datagram *d, const uint8_t *record, size_t len)
+{
+	struct flow *f = d->owner;
+	struct udp_batch batch = { .records = record, .len = len, .stride = len };
+	struct udp_sent sent;
+
+	if (f->udp != &f->own) {
+		batch.to = &f->peer;
+		batch.from = &f->local;
+	}
+	udp_send_batch(f->udp, &batch, &sent); /* one that is lost is repeated, or missed by nobody */
+}
+
+static void on_changed(struct datagram *d, enum datagram_state was)
+{
+	struct flow *f = d->owner;
+
+	if (d->state == DATAGRAM_UP && was != DATAGRAM_UP)
+		take_into_use(f);
+	else if (d->state == DATAGRAM_OVER) {
+		log_debug("datagrams end name=%s generation=%u: %s", f->flows->session->name, d->generation, d->why);
+		put_out_of_use(f);
+	}
+	tell_home(f->flows->session);
+	wake(f->flows);
+}
+
+static void on_echo(struct datagram *d, const uint8_t *data, size_t len)
+{
+	(void)d;
+	(void)data;
+	(void)len; /* no probe of ours has a payload */
+}
+
+static const struct datagram_events datagram_events = { .send = on_record, .changed = on_changed, .echo = on_echo };
+
+/* ---- handshakes ---- */
+
+static struct handshake *handshake_of(struct flow *f)
+{
+	struct handshake *h = f->flows->handshakes.places;
+
+	for (int i = 0; i < HANDSHAKES_MAX; i++)
+		if (h[i].dtls && h[i].owner == f)
+			return &h[i];
+	return NULL;
+}
+
+static void on_handshake_send(struct handshake *h, const uint8_t *datagram, size_t len)
+{
+	struct flow *f = h->owner;
+	struct udp_batch batch = { .records = datagram, .len = len, .stride = len };
+	struct udp_sent sent;
+
+	if (f->udp != &f->own) {
+		batch.to = &f->peer;
+		batch.from = &f->local;
+	}
+	udp_send_batch(f->udp, &batch, &sent);
+}
+
+static void on_handshake_failed(struct handshake *h, const char *why)
+{
+	struct flow *f = h->owner;
+
+	log_debug("datagram handshake failed name=%s generation=%u: %s", f->flows->session->name, h->generation, why);
+	f->flows->failure = why;
+	wake(f->flows);
+}
+
+static void on_handshake_done(struct handshake *h)
+{
+	struct flow *f = h->owner;
+	struct session *s = f->flows->session;
+	struct datagram_settings settings = {
+		.generation = f->settings.generation,
+		.peer = f->peer,
+		.gate = f->settings.gate,
+		.announce = f->settings.announce,
+		.dpd_seconds = f->settings.dpd_seconds,
+		.keepalive_seconds = f->settings.keepalive_seconds,
+		.events = &datagram_events,
+		.owner = f,
+		.tx_lock = &s->tx_lock,
+	};
+	struct dtls_keys keys;
+
+	if (f->datagram) { /* the peer has begun anew from the same place */
+		put_out_of_use(f);
+		datagram_free(f->datagram);
+	}
+	f->datagram = dtls_take_keys(h->dtls, &keys) < 0 ? NULL : datagram_new(&settings, &keys, clock_ms());
+	explicit_bzero(&keys, sizeof(keys));
+	f->serial = atomic_fetch_add(&last_serial, 1) + 1;
+	if (!f->datagram)
+		f->flows->failure = "out of memory";
+	else if (f->datagram->state == DATAGRAM_UP)
+		take_into_use(f);
+	tell_home(s);
+	wake(f->flows);
+}
+
+static const struct handshake_events handshake_events = {
+	.send = on_handshake_send,
+	.done = on_handshake_done,
+	.failed = on_handshake_failed,
+};
+
+static int begin_handshake(struct flow *f, struct dtls *dtls, enum tls_role role, bool known, uint64_t now_ms)
+{
+	struct handshake wanted = {
+		.dtls = dtls,
+		.events = &handshake_events,
+		.owner = f,
+		.role = role,
+		.peer = f->peer,
+		.generation = f->settings.generation,
+		.known = known,
+	};
+
+	return handshakes_begin(&f->flows->handshakes, &wanted, now_ms) ? 0 : ERR_FULL;
+}
+
+/* ---- a flow ---- */
+
+static struct flow *flow_new(struct flows *fs, const struct endpoint *peer, const struct flow_settings *settings)
+{
+	struct flow *f = calloc(1, sizeof(*f));
+
+	if (!f)
+		return NULL;
+	f->flows = fs;
+	f->own.fd = -1;
+	f->peer = *peer;
+	f->settings = *settings;
+	TAILQ_INSERT_TAIL(&fs->all, f, next);
+	return f;
+}
+
+static void on_socket_closed(uv_handle_t *handle)
+{
+	struct flow *f = handle->data;
+
+	close(f->own.fd);
+	free(f);
+}
+
+static void flow_free(struct flow *f)
+{
+	struct handshake *h = handshake_of(f);
+
+	if (h)
+		handshake_end(h);
+	if (f->datagram) {
+		put_out_of_use(f);
+		datagram_free(f->datagram);
+	}
+	TAILQ_REMOVE(&f->flows->all, f, next);
+	if (f->own.fd >= 0) {
+		uv_close((uv_handle_t *)&f->poll, on_socket_closed);
+		return;
+	}
+	urcu_memb_read_lock();
+	cds_lfht_del(f->flows->path->by_peer, &f->node);
+	urcu_memb_read_unlock();
+	free(f);
+}
+
+/* openconnect has closed its old flow when it says hello anew. */
+static void doubt(struct flows *fs)
+{
+	struct flow *f;
+
+	TAILQ_FOREACH(f, &fs->all, next)
+		if (f->datagram)
+			datagram_doubt(f->datagram);
+}
+
+struct flow *flow_accept(struct path *p, struct session *s, struct udp *u, const struct udp_received *from,
+			 struct dtls *dtls, bool known, const struct flow_settings *settings, uint64_t now_ms)
+{
+	struct flow *f = flow_find(p, &from->peer);
+	struct flows *fs = flows_get(p, s);
+
+	if (f && f->flows != fs) {
+		flow_free(f); /* another session's, from the same place: that one's client is gone from there */
+		f = NULL;
+	}
+	if (!f) {
+		f = fs && !fs->over ? flow_new(fs, &from->peer, settings) : NULL;
+		if (!f) {
+			dtls_free(dtls);
+			return NULL;
+		}
+		f->udp = u;
+		f->local = from->local;
+		cds_lfht_add(p->by_peer, hash_endpoint(p, &f->peer), &f->node);
+	}
+	f->settings = *settings;
+	if (begin_handshake(f, dtls, TLS_SERVER, known, now_ms) < 0) {
+		dtls_free(dtls);
+		wake(fs);
+		return NULL;
+	}
+	if (!s->overlap)
+		doubt(fs);
+	return f;
+}
+
+static void on_readable(uv_poll_t *poll, int status, int events)
+{
+	struct flow *f = poll->data;
+
+	(void)status; /* errors show when it is read */
+	(void)events;
+	ingress_datagrams(f->flows->path, &f->own, f, clock_ms());
+}
+
+int flow_dial(struct path *p, struct session *s, const struct udp *u, const struct endpoint *peer, struct dtls *dtls,
+	      const struct flow_settings *settings, flow_failed_fn *failed, uint64_t now_ms)
+{
+	struct flows *fs = flows_get(p, s);
+	struct flow *f = fs ? flow_new(fs, peer, settings) : NULL;
+
+	if (!f || uv_poll_init(p->loop, &f->poll, u->fd) < 0) {
+		if (f) {
+			TAILQ_REMOVE(&fs->all, f, next);
+			free(f);
+		}
+		close(u->fd);
+		dtls_free(dtls);
+		return f ? ERR_SYS : ERR_NOMEM;
+	}
+	f->own = *u;
+	f->udp = &f->own;
+	f->poll.data = f;
+	uv_poll_start(&f->poll, UV_READABLE, on_readable);
+	fs->failed = failed;
+	fs->failure = NULL;
+	begin_handshake(f, dtls, TLS_CLIENT, true, now_ms); /* an older one has the same peer, and its place is taken */
+	handshake_take(handshake_of(f), NULL, 0, now_ms);
+	wake(fs);
+	return 0;
+}
+
+/* ---- what arrives ---- */
+
+/* Of the handshake itself, or of epoch 0: never for the channel. */
+static bool is_handshake(const struct dtls_record *r)
+{
+	return r->type == DTLS_HANDSHAKE || r->type == DTLS_CHANGE_CIPHER_SPEC || r->epoch != DTLS_EPOCH;
+}
+
+static enum verdict take_handshake(struct flow *f, const uint8_t *data, size_t len, uint64_t now_ms,
+				   struct dtls_plain *packet)
+{
+	struct handshake *h = handshake_of(f);
+
+	*packet = (struct dtls_plain){ .record_len = len }; /* it takes the datagram whole */
+	if (!h)
+		return DROP_EPOCH;
+	handshake_take(h, data, len, now_ms);
+	wake(f->flows);
+	return PASS;
+}
+
+bool flow_is_stranger(struct flow *f, const uint8_t *data, size_t len)
+{
+	struct dtls_hello hello;
+	struct handshake *h;
+
+	if (f->own.fd >= 0 || !len || data[0] != DTLS_HANDSHAKE || dtls_hello_peek(data, len, &hello) != PASS)
+		return false;
+	h = handshake_of(f);
+	return !hello.cookie_len || !h || h->done;
+}
+
+enum verdict flow_take(struct flow *f, uint8_t *data, size_t len, uint64_t now_ms, struct dtls_plain *packet)
+{
+	struct handshake *h;
+	struct dtls_record r;
+	enum verdict v;
+
+	if ((v = dtls_header_parse(data, len, &r)) != PASS)
+		return v;
+	if (is_handshake(&r))
+		return take_handshake(f, data, len, now_ms, packet);
+	if (!f->datagram)
+		return DROP_EPOCH;
+	v = datagram_open(f->datagram, data, len, now_ms, packet);
+	if (v == PASS && (h = handshake_of(f)) && h->done)
+		handshake_end(h); /* it has heard the end of the handshake */
+	if (v == PASS && !packet->len)
+		wake(f->flows); /* control packets may bring deadlines */
+	return v;
+}
+
+/* ---- time ---- */
+
+/* A newer channel is in use, or the session has moved on and none has come for long. */
+static bool is_outdated(struct flow *f, uint64_t now_ms)
+{
+	struct session *s = f->flows->session;
+	struct flow *used;
+	bool newer, moved;
+
+	pthread_mutex_lock(&s->tx_lock);
+	used = s->datagram ? s->datagram->owner : NULL;
+	newer = used && used->serial > f->serial;
+	moved = f->settings.generation < s->generation;
+	pthread_mutex_unlock(&s->tx_lock);
+	if (moved && !f->outdated_ms)
+		f->outdated_ms = now_ms;
+	return newer || (moved && now_ms >= f->outdated_ms + SESSION_LINGER_MS);
+}
+
+static uint64_t tick_flow(struct flow *f, uint64_t now_ms)
+{
+	uint64_t at;
+
+	if (!f->datagram)
+		return CLOCK_NEVER;
+	if (f->datagram->state < DATAGRAM_LEAVING && is_outdated(f, now_ms)) {
+		put_out_of_use(f);
+		datagram_leave(f->datagram, now_ms);
+	}
+	at = datagram_tick(f->datagram, now_ms);
+	if (f->outdated_ms && f->datagram->state < DATAGRAM_LEAVING)
+		at = clock_sooner(at, f->outdated_ms + SESSION_LINGER_MS);
+	return at;
+}
+
+static bool is_dead(struct flow *f)
+{
+	return f->datagram ? f->datagram->state == DATAGRAM_OVER : !handshake_of(f);
+}
+
+static void on_timer_closed(uv_handle_t *handle)
+{
+	struct flows *fs = handle->data;
+
+	session_put(fs->session);
+	free(fs);
+}
+
+static void flows_end(struct flows *fs)
+{
+	struct session *s = fs->session;
+	struct flow *f;
+
+	while ((f = TAILQ_FIRST(&fs->all)))
+		flow_free(f);
+	handshakes_fini(&fs->handshakes);
+	pthread_mutex_lock(&s->tx_lock);
+	TAILQ_REMOVE(&s->flows, fs, of_session);
+	pthread_mutex_unlock(&s->tx_lock);
+	TAILQ_REMOVE(&fs->path->flows, fs, of_path);
+	uv_close((uv_handle_t *)&fs->timer, on_timer_closed);
+}
+
+static void tell_failure(struct flows *fs)
+{
+	const char *why = fs->failure;
+
+	fs->failure = NULL;
+	if (why && fs->failed && !fs->over)
+		fs->failed(fs->session, why);
+}
+
+static void flows_tick(struct flows *fs, uint64_t now_ms)
+{
+	uint64_t at = handshakes_tick(&fs->handshakes, now_ms);
+	struct flow *f, *next;
+
+	TAILQ_FOREACH(f, &fs->all, next)
+		at = clock_sooner(at, tick_flow(f, now_ms));
+	for (f = TAILQ_FIRST(&fs->all); f; f = next) {
+		next = TAILQ_NEXT(f, next);
+		if (is_dead(f))
+			flow_free(f);
+	}
+	tell_failure(fs);
+	if (fs->over || TAILQ_EMPTY(&fs->all)) {
+		flows_end(fs);
+		return;
+	}
+	if (at == CLOCK_NEVER) {
+		uv_timer_stop(&fs->timer);
+		return;
+	}
+	uv_update_time(fs->path->loop);
+	uv_timer_start(&fs->timer, on_timer, at > now_ms ? at - now_ms : 0, 0);
+}
+
+void flow_batch(struct flow *f)
+{
+	if (f->datagram)
+		datagram_batch(f->datagram);
+}
+
+struct session *flow_session(const struct flow *f)
+{
+	return f->flows->session;
+}
+
+void flow_sent(struct flow *f, uint64_t now_ms)
+{
+	if (datagram_sent(f->datagram, now_ms))
+		post(f->flows->session, f->flows->path, read_wake, 0, false);
+}
+
+/* ---- for the session ---- */
+
+static void read_asked(void *arg)
+{
+	bool here = ((struct letter *)arg)->here;
+	struct flows *fs = open_letter(arg);
+	struct flow *f;
+
+	if (!fs)
+		return;
+	TAILQ_FOREACH(f, &fs->all, next)
+		if (f->datagram)
+			datagram_asked(f->datagram, here);
+}
+
+void flows_ask(struct session *s, bool here)
+{
+	struct flows *fs;
+
+	pthread_mutex_lock(&s->tx_lock);
+	TAILQ_FOREACH(fs, &s->flows, of_session)
+		post(s, fs->path, read_asked, 0, here);
+	pthread_mutex_unlock(&s->tx_lock);
+}
+
+static void read_drop(void *arg)
+{
+	unsigned below = ((struct letter *)arg)->below;
+	struct flows *fs = open_letter(arg);
+	struct flow *f, *next;
+
+	if (!fs)
+		return;
+	for (f = TAILQ_FIRST(&fs->all); f; f = next) {
+		next = TAILQ_NEXT(f, next);
+		if (f->settings.generation < below)
+			flow_free(f);
+	}
+	fs->over = below == UINT_MAX;
+	wake(fs);
+}
+
+void flows_drop(struct session *s, unsigned below)
+{
+	post_all(s, read_drop, below);
+}
+
+void flows_moved(struct session *s)
+{
+	post_all(s, read_wake, 0);
+}
+
+void flows_close(struct path *p)
+{
+	struct flows *fs;
+
+	while ((fs = TAILQ_FIRST(&p->flows)))
+		flows_end(fs);
+}

@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A session's datagrams at work on a loop: what link.h is for its stream.
+ *
+ * A *flow* is what passes between one socket of ours and one address of the peer's. It begins with a handshake and then
+ * carries one channel (session/datagram.h). A gateway's flows share the socket of their listener; a client opens one
+ * for each. All flows that one session has on one loop are a struct flows; with several workers the peer's datagrams
+ * decide which loop that is, so a session may have some on a loop that is not its home.
+ */
+#ifndef PATH_FLOW_H
+#define PATH_FLOW_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/queue.h>
+
+#include <urcu/rculfhash.h>
+#include <uv.h>
+
+#include "io/udp.h"
+#include "session/datagram.h"
+#include "session/handshakes.h"
+
+struct flow;
+struct flows;
+struct path;
+struct session;
+
+/* What a client learns of the flow that it has dialed; called on the loop, from its next turn on. */
+typedef void flow_failed_fn(struct session *s, const char *why);
+
+struct flow_settings {
+	unsigned generation;
+	enum datagram_gate gate;
+	bool announce;
+	unsigned dpd_seconds, keepalive_seconds;
+};
+
+struct flow {
+	struct flows *flows;
+	struct udp *udp;      /* the socket it uses: a listener's, or own */
+	struct udp own;       /* client; fd -1: none */
+	uv_poll_t poll;       /* client: on own */
+	struct endpoint peer; /* the other end */
+	struct addr local;    /* gateway: which of our addresses it is sent to */
+	struct flow_settings settings;
+	struct datagram *datagram; /* NULL until the handshake is done */
+	uint64_t serial;           /* a channel with a higher one is newer */
+	uint64_t outdated_ms;      /* since when its generation is not the session's; 0: it is */
+	struct cds_lfht_node node; /* gateway: in its path's table */
+	TAILQ_ENTRY(flow) next;
+};
+
+/**
+ * flow_find() - The flow of a peer's address on this worker, or NULL
+ *
+ * Inside an RCU read section; the result is good to the loop's next turn, but for flow_accept().
+ */
+struct flow *flow_find(struct path *p, const struct endpoint *peer);
+
+/**
+ * flow_accept() - A gateway's: a ClientHello has brought its cookie back
+ * @p:        worker's path
+ * @s:        session that its App-ID stands for
+ * @u:        socket it came by
+ * @from:     whence
+ * @dtls:     handshake, owned from now on
+ * @known:    it comes from where the session's stream comes
+ * @settings: of the channel to be
+ *
+ * The hello itself is given to it by flow_take().
+ *
+ * Return: the flow, or NULL (no memory, or two handshakes of this session are under way).
+ */
+struct flow *flow_accept(struct path *p, struct session *s, struct udp *u, const struct udp_received *from,
+			 struct dtls *dtls, bool known, const struct flow_settings *settings, uint64_t now_ms);
+
+/**
+ * flow_dial() - A client's: begin a handshake
+ * @p:        path
+ * @s:        session
+ * @u:        connected socket, owned from now on
+ * @peer:     what it is connected to
+ * @dtls:     handshake, owned from now on
+ * @settings: of the channel to be
+ * @failed:   told when the handshake fails; nothing is told once it is done
+ *
+ * An older handshake that is under way is thrown away without a word.
+ *
+ * Return: 0; ERR_NOMEM or ERR_SYS, with @u closed and @dtls freed.
+ */
+int flow_dial(struct path *p, struct session *s, const struct udp *u, const struct endpoint *peer, struct dtls *dtls,
+	      const struct flow_settings *settings, flow_failed_fn *failed, uint64_t now_ms);
+
+/**
+ * flow_take() - One received record of a flow
+ * @f:      flow
+ * @data:   datagram, or what is left of it; opened in place
+ * @len:    its bytes
+ * @packet: filled when PASS: a packet to deliver, its length 0 when there is none
+ *
+ * Frees nothing: what has to go goes with the loop's next turn.
+ *
+ * Return: PASS or why it is dropped; @packet->record_len as datagram_open() has it.
+ */
+enum verdict flow_take(struct flow *f, uint8_t *data, size_t len, uint64_t now_ms, struct dtls_plain *packet);
+
+/** flow_is_stranger() - Whether a datagram begins another handshake, which p->stranger judges as from anywhere */
+bool flow_is_stranger(struct flow *f, const uint8_t *data, size_t len);
+
+/** flow_batch() - A new batch of datagrams begins */
+void flow_batch(struct flow *f);
+
+/** flow_session() - Whose it is */
+struct session *flow_session(const struct flow *f);
+
+/** flow_sent() - Under tx_lock, from any worker: a batch of packets was sent by the session's channel on @f */
+void flow_sent(struct flow *f, uint64_t now_ms);
+
+/* For session_io; from the session's home. */
+void flows_ask(struct session *s, bool here);
+void flows_drop(struct session *s, unsigned below);
+void flows_moved(struct session *s);
+
+/** flows_close() - The loop ends: close all that are on it */
+void flows_close(struct path *p);
+
+#endif
