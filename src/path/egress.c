@@ -199,7 +199,7 @@ static enum verdict stream_packet(struct path *p, struct super *super)
 }
 
 /* One record behind the others of its run: all of one length but the last, for the kernel cuts them apart by that. */
-static enum verdict seal_record(struct path *p, uint8_t *packet, size_t len)
+static enum verdict seal_record(struct path *p, uint8_t *packet, size_t len, bool partial)
 {
 	struct datagram *d = p->sending->datagram;
 	struct iovec plain = { packet - DATAGRAM_KIND_LEN, DATAGRAM_KIND_LEN + len };
@@ -211,7 +211,7 @@ static enum verdict seal_record(struct path *p, uint8_t *packet, size_t len)
 	if (p->run.closed || p->run.count == UDP_SEGMENTS_MAX || p->run.len + record_len > UDP_SEND_MAX ||
 	    (p->run.len && record_len > p->run.stride))
 		send_records(p);
-	packet[-DATAGRAM_KIND_LEN] = FRAME_DATA;
+	packet[-DATAGRAM_KIND_LEN] = partial ? FRAME_PARTIAL_DATA : FRAME_DATA;
 	sealed = datagram_seal(d, &plain, 1, p->records + p->run.len);
 	if (sealed < 0)
 		return DROP_SEND; /* its key is used up */
@@ -226,18 +226,20 @@ static enum verdict seal_record(struct path *p, uint8_t *packet, size_t len)
 /* By datagrams, cut inside its own memory. */
 static enum verdict datagram_packet(struct path *p, struct super *super)
 {
+	bool partial = p->sending->datagram->overlap && super->direct && super->partial;
 	struct segmenter it;
 	enum verdict v = PASS;
 	uint8_t *packet;
 	size_t len;
 
 	if (super->segments == 1) {
-		offload_finish(super);
-		return seal_record(p, super->packet, super->len);
+		if (!partial)
+			offload_finish(super);
+		return seal_record(p, super->packet, super->len, partial);
 	}
-	segment_begin(&it, super, super->gso_size, false);
+	segment_begin(&it, super, super->gso_size, partial);
 	while (v == PASS && (packet = segment_in_place(&it, &len)))
-		v = seal_record(p, packet, len);
+		v = seal_record(p, packet, len, partial);
 	return v;
 }
 

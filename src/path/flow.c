@@ -17,6 +17,7 @@
 #include "crypto/dtls.h"
 #include "path/egress.h"
 #include "path/ingress.h"
+#include "path/link.h"
 #include "path/mailbox.h"
 #include "path/path.h"
 #include "session/session.h"
@@ -289,6 +290,7 @@ static void on_handshake_done(struct handshake *h)
 		.generation = f->settings.generation,
 		.peer = f->peer,
 		.gate = f->settings.gate,
+		.overlap = s->overlap,
 		.announce = f->settings.announce,
 		.dpd_seconds = f->settings.dpd_seconds,
 		.keepalive_seconds = f->settings.keepalive_seconds,
@@ -465,11 +467,11 @@ static bool is_handshake(const struct dtls_record *r)
 }
 
 static enum verdict take_handshake(struct flow *f, const uint8_t *data, size_t len, uint64_t now_ms,
-				   struct dtls_plain *packet)
+				   struct datagram_packet *packet)
 {
 	struct handshake *h = handshake_of(f);
 
-	*packet = (struct dtls_plain){ .record_len = len }; /* it takes the datagram whole */
+	*packet = (struct datagram_packet){ .record_len = len }; /* it takes the datagram whole */
 	if (!h)
 		return DROP_EPOCH;
 	handshake_take(h, data, len, now_ms);
@@ -488,7 +490,7 @@ bool flow_is_stranger(struct flow *f, const uint8_t *data, size_t len)
 	return !hello.cookie_len || !h || h->done;
 }
 
-enum verdict flow_take(struct flow *f, uint8_t *data, size_t len, uint64_t now_ms, struct dtls_plain *packet)
+enum verdict flow_take(struct flow *f, uint8_t *data, size_t len, uint64_t now_ms, struct datagram_packet *packet)
 {
 	struct handshake *h;
 	struct dtls_record r;
@@ -609,6 +611,21 @@ void flow_batch(struct flow *f)
 {
 	if (f->datagram)
 		datagram_batch(f->datagram);
+}
+
+void flow_batch_done(struct flow *f)
+{
+	struct session *s = f->flows->session;
+	bool used_up;
+
+	if (!f->datagram)
+		return;
+	datagram_batch_done(f->datagram);
+	pthread_mutex_lock(&s->tx_lock);
+	used_up = session_used_up(s);
+	if (used_up)
+		link_used_up(f->flows->path, s);
+	pthread_mutex_unlock(&s->tx_lock);
 }
 
 struct session *flow_session(const struct flow *f)

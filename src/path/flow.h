@@ -104,13 +104,14 @@ int flow_dial(struct path *p, struct session *s, const struct udp *u, const stru
  *
  * Return: PASS or why it is dropped; @packet->record_len as datagram_open() has it.
  */
-enum verdict flow_take(struct flow *f, uint8_t *data, size_t len, uint64_t now_ms, struct dtls_plain *packet);
+enum verdict flow_take(struct flow *f, uint8_t *data, size_t len, uint64_t now_ms, struct datagram_packet *packet);
 
 /** flow_is_stranger() - Whether a datagram begins another handshake, which p->stranger judges as from anywhere */
 bool flow_is_stranger(struct flow *f, const uint8_t *data, size_t len);
 
-/** flow_batch() - A new batch of datagrams begins */
+/** flow_batch() / flow_batch_done() - A batch of its datagrams begins, and ends */
 void flow_batch(struct flow *f);
+void flow_batch_done(struct flow *f);
 
 /** flow_session() - Whose it is */
 struct session *flow_session(const struct flow *f);

@@ -52,6 +52,18 @@ static enum verdict check_at_client(const struct session *s, const struct packet
 	return PASS;
 }
 
+/*
+ * What is written may come back at once, for another client or as an answer, and the kernel's queue for it is short: a
+ * long batch of small packets would run it over. So the other direction has its turn in between.
+ */
+static void note_written(struct path *p, unsigned packets, size_t bytes)
+{
+	p->written += packets;
+	p->written_bytes += bytes;
+	if (!p->paused && (p->written >= PATH_BATCH_PACKETS || p->written_bytes >= PATH_BATCH_BYTES))
+		egress_tun(p, p->now_ms);
+}
+
 /* The kernel has refused a super-packet: from now on this worker cuts those of its kind. */
 static void stop_offload(struct path *p, uint8_t gso_type)
 {
@@ -87,8 +99,7 @@ static enum verdict write_super(struct path *p, const struct super *super)
 {
 	struct tun_header header;
 
-	p->written += super->segments;
-	p->written_bytes += super->len;
+	note_written(p, super->segments, super->len);
 	if (super->segments > 1 && !tun_takes(p, super->kind))
 		return write_pieces(p, super);
 	offload_header(super, &header);
@@ -107,8 +118,7 @@ void ingress_write_merged(void *path, const struct coalesced *merged)
 	const uint8_t *packet;
 	size_t len;
 
-	p->written += merged->packets;
-	p->written_bytes += merged->len;
+	note_written(p, merged->packets, merged->len);
 	if (tun_write_parts(p->tun_fd, &merged->header, merged->parts, merged->n_parts) == 0)
 		return;
 	if (merged->packets == 1 || errno != EINVAL) {
@@ -152,16 +162,6 @@ static void ingress_packet(struct path *p, const struct session *s, const struct
 	verdict_add(&p->ingress, v, packets);
 	tally->packets += packets;
 	tally->bytes += f->len;
-}
-
-/*
- * What is written may come back at once, for another client or as an answer, and the kernel's queue for it is short: a
- * long batch of small packets would run it over.
- */
-static void let_egress_catch_up(struct path *p, uint64_t now_ms)
-{
-	if (!p->paused && (p->written >= PATH_BATCH_PACKETS || p->written_bytes >= PATH_BATCH_BYTES))
-		egress_tun(p, now_ms);
 }
 
 static void deliver(struct path *p, struct channel *c, const struct frame *f, struct tally *tally)
@@ -215,7 +215,6 @@ static int take_frames(struct path *p, struct channel *c, struct buf *plain, uin
 			break;
 		if ((r = take_frame(p, c, &f, &tally, now_ms)) == 0)
 			buf_consume(plain, (size_t)used);
-		let_egress_catch_up(p, now_ms);
 	}
 	coalesce_flush(p->coalescer);
 	urcu_memb_read_unlock();
@@ -281,6 +280,7 @@ static void ingress_bytes(struct path *p, struct channel *c, const uint8_t *wire
 	const char *why;
 	int opened, framed = 0;
 
+	p->now_ms = now_ms;
 	opened = records_open(c->records, wire, len, plain);
 	if (opened < 0 && opened != ERR_EOF) {
 		report_lost(c);
@@ -330,7 +330,7 @@ void ingress_begin(struct path *p, struct channel *c, uint64_t now_ms)
 static void take_datagram(struct path *p, struct flow *f, uint8_t *data, size_t len, uint64_t now_ms,
 			  struct tally *tally)
 {
-	struct dtls_plain packet;
+	struct datagram_packet packet;
 	struct frame frame;
 	enum verdict v;
 
@@ -341,7 +341,12 @@ static void take_datagram(struct path *p, struct flow *f, uint8_t *data, size_t 
 		if (v != PASS && v != DROP_FRAME_UNKNOWN)
 			return; /* where the next record would begin is not known */
 		if (v == PASS && packet.len) {
-			frame = (struct frame){ .kind = FRAME_DATA, .payload = packet.data, .len = packet.len };
+			frame = (struct frame){
+				.kind = FRAME_DATA,
+				.flags = packet.partial ? FRAME_PARTIAL : 0,
+				.payload = packet.data,
+				.len = packet.len,
+			};
 			ingress_packet(p, flow_session(f), &frame, true, tally);
 		}
 		data += packet.record_len;
@@ -381,9 +386,10 @@ static void take_buffer(struct path *p, struct udp *u, struct flow *own, const s
 		tally = (struct tally){ 0 };
 		f = flow_find(p, &got->peer);
 	}
-	coalesce_flush(p->coalescer);
-	if (f)
+	if (f) {
 		count_received(flow_session(f), &tally, now_ms);
+		flow_batch_done(f);
+	}
 }
 
 void ingress_datagrams(struct path *p, struct udp *u, struct flow *own, uint64_t now_ms)
@@ -395,9 +401,9 @@ void ingress_datagrams(struct path *p, struct udp *u, struct flow *own, uint64_t
 		got[i].data = p->received + (size_t)i * UDP_RECV_ROOM;
 	n = udp_recv_batch(u, got, UDP_RECV_MAX);
 	urcu_memb_read_lock();
-	for (i = 0; i < n; i++) {
+	p->now_ms = now_ms;
+	for (i = 0; i < n; i++)
 		take_buffer(p, u, own, &got[i], now_ms);
-		let_egress_catch_up(p, now_ms);
-	}
+	coalesce_flush(p->coalescer);
 	urcu_memb_read_unlock();
 }

@@ -345,12 +345,12 @@ static void wake(void *arg)
 
 void link_used_up(struct path *from, struct session *s)
 {
-	struct link *l = s->link;
-
-	if (l->path == from)
-		link_wake(l);
-	else if (session_get(s) && mailbox_post(l->path->mailbox, wake, s) < 0)
+	if (from->mailbox == s->home) {
+		if (s->link)
+			link_wake(s->link);
+	} else if (session_get(s) && mailbox_post(s->home, wake, s) < 0) {
 		session_put(s);
+	}
 }
 
 static void on_link_closed(uv_handle_t *handle)

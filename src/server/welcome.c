@@ -80,7 +80,7 @@ enum verdict welcome_datagram(void *worker, struct udp *u, const struct udp_rece
 	struct worker *w = worker;
 	uint8_t psk[TLS_PSK_LEN];
 	struct dtls_hello hello;
-	struct dtls_plain nothing;
+	struct datagram_packet nothing;
 	struct session *s;
 	struct flow *f;
 	unsigned generation;

@@ -175,7 +175,8 @@ static void take_alert(struct datagram *d, const struct dtls_plain *alert)
 		finish(d, "ended by an alert of the peer");
 }
 
-enum verdict datagram_open(struct datagram *d, uint8_t *data, size_t len, uint64_t now_ms, struct dtls_plain *packet)
+enum verdict datagram_open(struct datagram *d, uint8_t *data, size_t len, uint64_t now_ms,
+			   struct datagram_packet *packet)
 {
 	struct dtls_plain plain;
 	enum verdict v;
@@ -185,7 +186,7 @@ enum verdict datagram_open(struct datagram *d, uint8_t *data, size_t len, uint64
 		return DROP_EPOCH;
 	if ((v = dtls_open(&d->opener, data, len, &plain)) != PASS)
 		return v;
-	*packet = (struct dtls_plain){ .type = plain.type, .record_len = plain.record_len };
+	*packet = (struct datagram_packet){ .record_len = plain.record_len };
 	if (plain.type == DTLS_ALERT) {
 		take_alert(d, &plain);
 		return PASS;
@@ -194,7 +195,8 @@ enum verdict datagram_open(struct datagram *d, uint8_t *data, size_t len, uint64
 		return DROP_FRAME_UNKNOWN;
 	kind = plain.data[0];
 	heard(d, kind, now_ms);
-	if (kind != FRAME_DATA)
+	packet->partial = d->overlap && kind == FRAME_PARTIAL_DATA;
+	if (kind != FRAME_DATA && !packet->partial)
 		return take_control(d, kind, plain.data + DATAGRAM_KIND_LEN, plain.len - DATAGRAM_KIND_LEN, now_ms);
 	d->rx_packets++;
 	packet->data = plain.data + DATAGRAM_KIND_LEN;
@@ -250,12 +252,16 @@ void datagram_usage(struct datagram *d, uint64_t *records, uint64_t *bytes)
 	pthread_mutex_unlock(d->tx_lock);
 }
 
-void datagram_sealed(const struct datagram *d, uint64_t *records, uint64_t *bytes)
+static uint64_t larger(uint64_t a, uint64_t b)
 {
-	if (d->sealer.records > *records)
-		*records = d->sealer.records;
-	if (d->sealer.bytes > *bytes)
-		*bytes = d->sealer.bytes;
+	return a > b ? a : b;
+}
+
+void datagram_raise(const struct datagram *d, uint64_t *records, uint64_t *bytes)
+{
+	*records =
+		larger(*records, larger(d->sealer.records, atomic_load_explicit(&d->rx_records, memory_order_relaxed)));
+	*bytes = larger(*bytes, larger(d->sealer.bytes, atomic_load_explicit(&d->rx_bytes, memory_order_relaxed)));
 }
 
 static bool used_up(struct datagram *d)

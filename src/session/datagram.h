@@ -84,18 +84,27 @@ struct datagram {
 	/* home worker only */
 	_Alignas(DATAGRAM_CACHE_LINE) struct dtls_opener opener;
 	enum datagram_gate gate;
-	bool overlap;                  /* END is sent and awaited */
-	uint64_t rx_packets;           /* DATA opened, compared with END's number */
-	uint64_t rx_end;               /* END's number */
-	bool rx_ended;                 /* it has arrived */
-	bool announce;                 /* a client's first DPD-REQ is due */
-	unsigned answered;             /* DPD-REQ of the present batch */
-	uint64_t measured_ms;          /* GATED: last DPD-REQ, 0: none */
-	uint64_t leave_ms;             /* LEAVING: over at this time */
-	uint64_t heard_ms;             /* last authentic record, or probe for want of one */
-	uint64_t sent_ms;              /* last control packet */
-	uint64_t dpd_ms, keepalive_ms; /* 0: off */
+	bool overlap;                          /* END is sent and awaited */
+	_Atomic uint64_t rx_records, rx_bytes; /* opened, as of the last batch; read by others */
+	uint64_t rx_packets;                   /* DATA opened, compared with END's number */
+	uint64_t rx_end;                       /* END's number */
+	bool rx_ended;                         /* it has arrived */
+	bool announce;                         /* a client's first DPD-REQ is due */
+	unsigned answered;                     /* DPD-REQ of the present batch */
+	uint64_t measured_ms;                  /* GATED: last DPD-REQ, 0: none */
+	uint64_t leave_ms;                     /* LEAVING: over at this time */
+	uint64_t heard_ms;                     /* last authentic record, or probe for want of one */
+	uint64_t sent_ms;                      /* last control packet */
+	uint64_t dpd_ms, keepalive_ms;         /* 0: off */
 	struct probe probe;
+};
+
+/* What came out of a record. */
+struct datagram_packet {
+	uint8_t *data;     /* to be delivered */
+	size_t len;        /* 0: it was control */
+	bool partial;      /* the checksum of layer 4 is left to our kernel */
+	size_t record_len; /* bytes the record took; another one may follow in the datagram */
 };
 
 struct datagram_settings {
@@ -103,7 +112,7 @@ struct datagram_settings {
 	struct endpoint peer;
 	enum datagram_gate gate;
 	bool announce;              /* client: DPD-REQ with the first tick, which opens the gateway's gate */
-	bool overlap;               /* the peer understands END */
+	bool overlap;               /* the peer is an adit: END, partial checksums */
 	unsigned dpd_seconds;       /* nothing received for so long: a probe; 0: only while sending */
 	unsigned keepalive_seconds; /* nothing sent for so long: KEEPALIVE; 0: none */
 	const struct datagram_events *events;
@@ -153,13 +162,20 @@ static inline void datagram_batch(struct datagram *d)
 	d->answered = 0;
 }
 
+/** datagram_batch_done() - It ends: what has been opened so far may be read by others */
+static inline void datagram_batch_done(struct datagram *d)
+{
+	atomic_store_explicit(&d->rx_records, d->opener.records, memory_order_relaxed);
+	atomic_store_explicit(&d->rx_bytes, d->opener.bytes, memory_order_relaxed);
+}
+
 /**
  * datagram_open() - Take one received record
  * @d:      channel
  * @data:   what is left of a datagram; opened in place
  * @len:    its bytes
  * @now_ms: time
- * @packet: filled when PASS: the packet to deliver, its length 0 when it was control
+ * @packet: filled when PASS
  *
  * Answers and notes control packets.
  *
@@ -167,7 +183,8 @@ static inline void datagram_batch(struct datagram *d)
  * answered; ignored). The caller goes on behind @packet->record_len bytes while there are any, unless it was dropped by
  * dtls_open().
  */
-enum verdict datagram_open(struct datagram *d, uint8_t *data, size_t len, uint64_t now_ms, struct dtls_plain *packet);
+enum verdict datagram_open(struct datagram *d, uint8_t *data, size_t len, uint64_t now_ms,
+			   struct datagram_packet *packet);
 
 /** datagram_doubt() - The peer has begun anew elsewhere: packets wait at the gate until it shows that it listens here
  */
@@ -189,8 +206,8 @@ void datagram_probe(struct datagram *d, const uint8_t *data, size_t len, uint64_
 /** datagram_usage() - Records and bytes of the busier direction so far; on the home worker */
 void datagram_usage(struct datagram *d, uint64_t *records, uint64_t *bytes);
 
-/** datagram_sealed() - Under tx_lock: raise @records and @bytes to what has been sealed here, where that is more */
-void datagram_sealed(const struct datagram *d, uint64_t *records, uint64_t *bytes);
+/** datagram_raise() - Under tx_lock: raise @records and @bytes to those of its busier direction, where that is more */
+void datagram_raise(const struct datagram *d, uint64_t *records, uint64_t *bytes);
 
 /** datagram_tick() - Do what is due. Return: when to call again, CLOCK_NEVER if no time matters */
 uint64_t datagram_tick(struct datagram *d, uint64_t now_ms);

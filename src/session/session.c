@@ -437,14 +437,15 @@ void session_probe(struct session *s, const uint8_t *data, size_t len, uint64_t 
 		send_control(s, s->current, FRAME_DPD_REQ, data, len, now_ms);
 }
 
-/* The busier channel of those we send on; under tx_lock. */
-static void sealed(const struct session *s, uint64_t *records, uint64_t *bytes)
+/* What the busiest direction under this generation's keys has used of them, the stream's receiving left out; under
+ * tx_lock. */
+static void used(const struct session *s, uint64_t *records, uint64_t *bytes)
 {
 	*records = *bytes = 0;
 	if (s->tx)
 		records_sealed(s->tx->records, records, bytes);
-	if (s->datagram)
-		datagram_sealed(s->datagram, records, bytes);
+	if (s->datagram && s->datagram->generation == s->generation)
+		datagram_raise(s->datagram, records, bytes);
 }
 
 bool session_used_up(struct session *s)
@@ -453,7 +454,7 @@ bool session_used_up(struct session *s)
 
 	if (s->used_up)
 		return false;
-	sealed(s, &records, &bytes);
+	used(s, &records, &bytes);
 	/* The limits are fixed at a gateway; a client has one worker. */
 	s->used_up = rekey_used_up(&s->rekey, records, bytes);
 	return s->used_up;
@@ -521,13 +522,13 @@ void session_end(struct session *s, const char *reason, uint64_t now_ms)
 	s->io->finish(c);
 }
 
-/* The busier direction of the current generation. What a peer seals on datagrams is for it to count. */
+/* The busier direction of the current generation. */
 static void usage(struct session *s, uint64_t *records, uint64_t *bytes)
 {
 	uint64_t opened, opened_bytes;
 
 	pthread_mutex_lock(&s->tx_lock);
-	sealed(s, records, bytes);
+	used(s, records, bytes);
 	pthread_mutex_unlock(&s->tx_lock);
 	records_opened(s->current->records, &opened, &opened_bytes);
 	*records = *records > opened ? *records : opened;

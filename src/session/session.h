@@ -220,7 +220,8 @@ void session_release_sending(struct session *s);
 void session_probe(struct session *s, const uint8_t *data, size_t len, uint64_t now_ms);
 
 /**
- * session_used_up() - After sealing on s->tx, whether the home worker must be told to tick because of that
+ * session_used_up() - After sealing, or a batch of datagrams, whether the home worker must be told to tick because of
+ * that
  * @s: session, its tx_lock held; from any worker
  *
  * Return: true once a generation, when what has been sealed reaches its limit.

@@ -23,9 +23,10 @@ enum frame_kind {
 	FRAME_KEEPALIVE = 7,
 	FRAME_COMPRESSED = 8,
 	FRAME_TERMINATE = 9,
-	FRAME_REKEY = 0x40,   /* gateway asks for the next generation; empty */
-	FRAME_CHANNEL = 0x41, /* send on this channel: u8, 0 stream, 1 datagrams */
-	FRAME_END = 0x42,     /* last frame in this direction: packets sent on it, u64 */
+	FRAME_REKEY = 0x40,        /* gateway asks for the next generation; empty */
+	FRAME_CHANNEL = 0x41,      /* send on this channel: u8, 0 stream, 1 datagrams */
+	FRAME_PARTIAL_DATA = 0x43, /* on datagrams: DATA whose checksum of layer 4 is left to the receiver's kernel */
+	FRAME_END = 0x42,          /* last frame in this direction: packets sent on it, u64 */
 };
 
 enum {

@@ -506,9 +506,13 @@ stop_all()
 	for pid in $(jobs -pr); do
 		kill "$pid" 2>/dev/null
 	done
-	try 6 none_runs || for pid in $(jobs -pr); do
-		kill -s KILL "$pid" 2>/dev/null
-	done
+	try 6 none_runs || {
+		# One that was told before it had become its program may have missed it.
+		for pid in $(jobs -pr); do
+			kill -s KILL "$pid" 2>/dev/null
+		done
+		try 5 none_runs
+	}
 	pid_of=()
 }
 

@@ -28,6 +28,7 @@ struct end {
 	enum datagram_state was;
 	uint8_t last_packet[ROOM];
 	size_t last_len, echo_len;
+	bool last_partial;
 	enum verdict verdict; /* of the last record */
 };
 
@@ -114,7 +115,7 @@ static int end_test(void **state)
 /* A datagram of one record, as ingress takes it. */
 static void take(struct end *e, uint8_t *record, size_t len)
 {
-	struct dtls_plain packet = { 0 };
+	struct datagram_packet packet = { 0 };
 
 	e->verdict = datagram_open(e->d, record, len, now, &packet);
 	if (e->verdict != PASS || !packet.len)
@@ -123,6 +124,7 @@ static void take(struct end *e, uint8_t *record, size_t len)
 	e->packets++;
 	memcpy(e->last_packet, packet.data, packet.len);
 	e->last_len = packet.len;
+	e->last_partial = packet.partial;
 }
 
 static void deliver_to(struct end *e)
@@ -348,6 +350,20 @@ static void unknown_kinds_are_counted_and_ignored(void **state)
 		assert_int_equal(gateway.verdict, DROP_FRAME_UNKNOWN);
 		assert_int_equal(gateway.d->state, DATAGRAM_UP);
 	}
+}
+
+static void checksum_may_be_left_out_between_adits(void **state)
+{
+	(void)state;
+	open_up();
+	send_kind(&client, FRAME_PARTIAL_DATA, "packet", 6);
+	deliver_to(&gateway);
+	assert_int_equal(gateway.verdict, PASS);
+	assert_true(gateway.last_partial);
+	gateway.d->overlap = false;
+	send_kind(&client, FRAME_PARTIAL_DATA, "packet", 6);
+	deliver_to(&gateway);
+	assert_int_equal(gateway.verdict, DROP_FRAME_UNKNOWN);
 }
 
 static void empty_record_is_ignored(void **state)
@@ -735,7 +751,7 @@ static void another_worker_may_seal_meanwhile(void **state)
 static void strangers_bytes_change_nothing(void **state)
 {
 	uint8_t record[ROOM] = { 23, 0xfe, 0xfd, 0, 1, 0, 0, 0, 0, 0, 0, 0, 60 };
-	struct dtls_plain packet;
+	struct datagram_packet packet;
 
 	(void)state;
 	open_ends(DATAGRAM_GATE_RECORD, DATAGRAM_GATE_RECORD);
@@ -757,6 +773,7 @@ int main(void)
 		cmocka_unit_test_teardown(packets_arrive_both_ways, end_test),
 		cmocka_unit_test_teardown(usage_is_that_of_the_busier_direction, end_test),
 		cmocka_unit_test_teardown(unknown_kinds_are_counted_and_ignored, end_test),
+		cmocka_unit_test_teardown(checksum_may_be_left_out_between_adits, end_test),
 		cmocka_unit_test_teardown(empty_record_is_ignored, end_test),
 		cmocka_unit_test_teardown(probes_are_echoed_whole_and_not_without_end, end_test),
 		cmocka_unit_test_teardown(dead_path_is_noticed_within_two_seconds, end_test),
