@@ -78,6 +78,8 @@ static int dial(struct client *c, int fd)
 		close(fd);
 		return ERR_SYS;
 	}
+	c->path.udp_gso = u.gso;
+	c->path.udp_gro = u.gro;
 	return flow_dial(&c->path, s, &u, &to, dtls, &settings, on_failed, clock_ms());
 }
 

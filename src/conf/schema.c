@@ -97,7 +97,7 @@ static const struct schema_key keys[] = {
 	{ "rekey.mib", SCHEMA_INT, SCHEMA_BOTH, RANGE(1, MIB_MAX), .fallback = "65536", .reloadable = true,
 	  AT(rekey.mib), .help = "after this many MiB in one direction" },
 	{ "rekey.stock", SCHEMA_CHOICE, SCHEMA_SERVER, .words = { "strict", "smooth" }, .fallback = "strict",
-	  .reloadable = true, AT(rekey.stock), .later = { "the datagram channel", { "strict" } },
+	  .reloadable = true, AT(rekey.stock), .later = { "the smooth rekey", { "strict" } },
 	  .help = "clients other than adit: strict gives datagrams fresh keys too, smooth loses no packet" },
 
 	{ "dpd", SCHEMA_GROUP, SCHEMA_BOTH, .reloadable = true, .help = "detection of dead peers" },
@@ -149,7 +149,7 @@ static const struct schema_key keys[] = {
 	{ "workers", SCHEMA_INT, SCHEMA_SERVER, RANGE(0, WORKERS_MAX), .fallback = "0", AT(workers),
 	  .help = "threads that carry packets; 0: chosen for the machine" },
 	{ "workers", SCHEMA_INT, SCHEMA_CLIENT, RANGE(0, WORKERS_MAX), .fallback = "0", AT(workers),
-	  .later = { "the fast data path", { "0", "1" } }, .help = "threads that carry packets; 0: chosen for the machine" },
+	  .later = { "the threads of a client", { "0", "1" } }, .help = "threads that carry packets; 0: chosen for the machine" },
 	{ "aead", SCHEMA_CHOICE, SCHEMA_BOTH, .words = { "auto", "ipsec-mb", "evp" }, .fallback = "auto", AT(aead),
 	  .help = "what protects records; auto: Intel's ipsec-mb where it is installed, else OpenSSL's EVP" },
 	{ "offload", SCHEMA_GROUP, SCHEMA_BOTH, .help = "work left to the kernel" },

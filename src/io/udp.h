@@ -30,9 +30,9 @@ enum {
 /* A socket and what of the kernel it uses. One user: the thread of its loop. */
 struct udp {
 	int fd;
-	bool v6;  /* of family IPv6: addresses of IPv4 are mapped */
-	bool gso; /* several records go in one send */
-	bool gro; /* several datagrams may come in one buffer */
+	bool v6;          /* of family IPv6: addresses of IPv4 are mapped */
+	_Atomic bool gso; /* several records go in one send; any worker may find out that they may not */
+	bool gro;         /* several datagrams may come in one buffer */
 };
 
 /* Records of one way, all of one length but the last, which may be shorter. */

@@ -81,6 +81,10 @@ static void send_records(struct path *p)
 		batch.from = &f->local;
 	}
 	udp_send_batch(f->udp, &batch, &sent);
+	if (sent.gso_off) {
+		log_warn("the kernel refuses runs of datagrams, sending them singly: offload=udp_gso");
+		atomic_store_explicit(&p->udp_gso, false, memory_order_relaxed);
+	}
 	if (sent.records < p->run.count)
 		verdict_add(&p->egress, DROP_SEND, p->run.count - (unsigned)sent.records);
 	p->run = (struct records_run){ 0 };

@@ -360,6 +360,11 @@ static void on_socket_closed(uv_handle_t *handle)
 	free(f);
 }
 
+static void on_unseen(struct rcu_head *rcu)
+{
+	free(caa_container_of(rcu, struct flow, rcu));
+}
+
 static void flow_free(struct flow *f)
 {
 	struct handshake *h = handshake_of(f);
@@ -378,7 +383,7 @@ static void flow_free(struct flow *f)
 	urcu_memb_read_lock();
 	cds_lfht_del(f->flows->path->by_peer, &f->node);
 	urcu_memb_read_unlock();
-	free(f);
+	urcu_memb_call_rcu(&f->rcu, on_unseen);
 }
 
 /* openconnect has closed its old flow when it says hello anew. */

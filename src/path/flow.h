@@ -16,6 +16,7 @@
 #include <sys/queue.h>
 
 #include <urcu/rculfhash.h>
+#include <urcu/urcu-memb.h>
 #include <uv.h>
 
 #include "io/udp.h"
@@ -49,6 +50,7 @@ struct flow {
 	uint64_t serial;           /* a channel with a higher one is newer */
 	uint64_t outdated_ms;      /* since when its generation is not the session's; 0: it is */
 	struct cds_lfht_node node; /* gateway: in its path's table */
+	struct rcu_head rcu;       /* a table that grows is walked by a thread of liburcu's, too */
 	TAILQ_ENTRY(flow) next;
 };
 

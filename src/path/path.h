@@ -35,6 +35,8 @@ struct path {
 	int tun_fd;
 	unsigned mtu;          /* of the tunnel: longer packets from a peer are dropped */
 	_Atomic bool tso, uso; /* the TUN takes super-packets of TCP, of UDP; cleared when it refuses one */
+	_Atomic bool udp_gso;  /* several records go in one send; cleared when that is refused */
+	bool udp_gro;          /* several datagrams come in one receive */
 	bool client_to_client; /* gateway */
 	struct session_table *table;
 	void (*broken)(void *owner); /* the device is gone: told once, nothing passes any more */

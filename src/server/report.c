@@ -214,11 +214,13 @@ json_t *report_event_session(const json_t *session)
 json_t *report_status(const char *role, const struct path *const *paths, size_t paths_len, json_t *sessions)
 {
 	json_t *counters = report_counters(paths, paths_len);
-	bool tso = true, uso = true;
+	bool tso = true, uso = true, gso = true, gro = true;
 
 	for (size_t i = 0; i < paths_len; i++) {
 		tso = tso && paths[i]->tso;
 		uso = uso && paths[i]->uso;
+		gso = gso && paths[i]->udp_gso;
+		gro = gro && paths[i]->udp_gro;
 	}
 	if (!counters || !sessions) {
 		json_decref(counters);
@@ -226,6 +228,6 @@ json_t *report_status(const char *role, const struct path *const *paths, size_t 
 		return NULL;
 	}
 	return json_pack("{s:s, s:s, s:s, s:{s:b, s:b, s:b, s:b}, s:o, s:o}", "role", role, "version", ADIT_VERSION,
-			 "aead", aead_name(), "offloads", "tso", tso, "uso", uso, "udp_gso", 0, "udp_gro", 0,
+			 "aead", aead_name(), "offloads", "tso", tso, "uso", uso, "udp_gso", gso, "udp_gro", gro,
 			 "counters", counters, "sessions", sessions);
 }

@@ -78,6 +78,8 @@ static int open_datagrams(struct listener *l, const struct conf *conf, int fd)
 	if (udp_init(&l->datagrams, fd, conf->offload.udp_gso, conf->offload.udp_gro) < 0 ||
 	    uv_poll_init(l->worker->loop, &l->datagram_poll, fd) < 0)
 		return ERR_SYS;
+	l->worker->path.udp_gso = l->datagrams.gso;
+	l->worker->path.udp_gro = l->datagrams.gro;
 	l->datagram_poll.data = l;
 	uv_poll_start(&l->datagram_poll, UV_READABLE, on_datagrams);
 	return 0;

@@ -111,19 +111,20 @@ static bool in_use(const struct cookie *c)
 	return c->session || c->admitted;
 }
 
-/* Room for one more: the oldest cookie that is not in use goes. */
+/* Room for one more: of those that wait, the oldest goes. */
 static void limit_cookies(struct peer *peer)
 {
-	struct cookie *c;
+	struct cookie *c, *oldest = NULL;
+	size_t waiting = 0;
 
-	if (peer->cookies_len < PEER_COOKIES_MAX)
-		return;
 	TAILQ_FOREACH(c, &peer->cookies, next) {
 		if (in_use(c))
 			continue;
-		drop_cookie(peer, c);
-		return;
+		waiting++;
+		oldest = oldest ? oldest : c;
 	}
+	if (waiting >= PEER_COOKIES_MAX)
+		drop_cookie(peer, oldest);
 }
 
 static bool same_secret(const uint8_t *a, const uint8_t *b, size_t len)

@@ -14,8 +14,12 @@ static void check_stream(enum frame_format format, const uint8_t *data, size_t l
 
 	while ((r = frame_decode(format, data, len, &f)) > 0) {
 		fuzz_check((size_t)r <= len && (size_t)r == FRAME_HEADER_LEN + f.len);
-		fuzz_check(f.payload == data + FRAME_HEADER_LEN && !f.flags && !f.gso_size);
-		frame_encode_header(format, f.kind, f.len, header);
+		fuzz_check(f.payload == data + FRAME_HEADER_LEN);
+		fuzz_check((format == FRAME_FORMAT_ADIT && f.kind == FRAME_DATA) || (!f.flags && !f.gso_size));
+		if (f.flags || f.gso_size)
+			frame_encode_data(f.flags, f.gso_size, f.len, header);
+		else
+			frame_encode_header(format, f.kind, f.len, header);
 		fuzz_check(!memcmp(header, data, sizeof(header)));
 		data += r;
 		len -= (size_t)r;

@@ -162,13 +162,15 @@ static void status_without_its_parts_is_none(void **state)
 
 static void offload_is_in_use_when_all_workers_use_it(void **state)
 {
-	static struct path one = { .tso = true, .uso = true }, two = { .tso = true };
+	static struct path one = { .tso = true, .uso = true, .udp_gro = true }, two = { .tso = true, .udp_gro = true };
 	const struct path *const paths[] = { &one, &two };
 	json_t *o = report_status("server", paths, 2, json_array()), *offloads = json_object_get(o, "offloads");
 
 	(void)state;
 	assert_true(json_is_true(json_object_get(offloads, "tso")));
 	assert_true(json_is_false(json_object_get(offloads, "uso")));
+	assert_true(json_is_true(json_object_get(offloads, "udp_gro")));
+	assert_true(json_is_false(json_object_get(offloads, "udp_gso")));
 	json_decref(o);
 }
 
