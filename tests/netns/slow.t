@@ -52,8 +52,8 @@ for by in tls dtls; do
 	count_start flood gw slow "$slow4" 5001 2000 600 1250
 	check "the line is full" try 10 said flood receiving
 	check "what it cannot carry is dropped" try 10 drops_much
-	start iperf-server gw iperf3 -s --one-off --forceflush -B 10.20.0.1
-	try 5 said iperf-server listening
+	start "iperf-$by" gw iperf3 -s --one-off --forceflush -B 10.20.0.1
+	try 5 said "iperf-$by" listening
 	in_ns fast iperf3 -c 10.20.0.1 -R -t 2 -J >"$WORK/iperf.json"
 	is "the other client's flow runs" $? 0
 	rate=$(jq '.end.sum_received.bits_per_second / 1e6 | floor' "$WORK/iperf.json")
