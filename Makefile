@@ -80,7 +80,7 @@ unit: $(UNITS)
 bench: $(BUILD)/bench/bench_records
 	$(Q)$<
 
-$(BUILD)/bench/%: tests/bench/%.c $(BUILD)/unit.a
+$(BUILD)/bench/bench_records: tests/bench/bench_records.c $(BUILD)/unit.a
 	$(call say,CC,$@)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) -MMD -MP $(ALL_LDFLAGS) -o $@ $< $(BUILD)/unit.a $(ALL_LIBS)

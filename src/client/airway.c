@@ -15,6 +15,7 @@
 #include "path/flow.h"
 #include "session/channel.h"
 #include "session/session.h"
+#include "wire/mtu.h"
 
 static void on_again(uv_timer_t *timer);
 
@@ -69,9 +70,12 @@ static int dial(struct client *c, int fd)
 		.dpd_seconds = offer->dpd_seconds,
 		.keepalive_seconds = offer->keepalive_seconds,
 	};
+	struct mtu_way way = { .base = offer->base_mtu, .outer = to.addr.family, .cipher = MTU_GCM };
+	int packet_max = mtu_inside(&way);
 	struct dtls *dtls = NULL;
 	struct udp u;
 
+	settings.packet_max = packet_max > 0 ? (unsigned)packet_max : 0;
 	if (sock_connect(fd, &to) == 0 && udp_init(&u, fd, c->conf->offload.udp_gso, c->conf->offload.udp_gro) == 0)
 		dtls = dtls_new(c->dtls, offer->psk, offer->id, offer->id_len);
 	if (!dtls) {
@@ -126,6 +130,7 @@ void airway_granted(struct client *c, const struct channel *stream, const struct
 		return;
 	offer->generation = grant->generation;
 	offer->port = (uint16_t)grant->dtls_port;
+	offer->base_mtu = grant->base_mtu;
 	offer->dpd_seconds = (unsigned)grant->dtls_dpd_seconds;
 	offer->keepalive_seconds = (unsigned)grant->dtls_keepalive_seconds;
 	memcpy(offer->id, grant->app_id, grant->app_id_len);

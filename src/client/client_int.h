@@ -41,6 +41,7 @@ struct airway_offer {
 	uint8_t id[TUNNEL_APP_ID_MAX]; /* App-ID */
 	size_t id_len;                 /* 0: none */
 	uint16_t port;
+	int base_mtu; /* of the way outside, 0: not known */
 	unsigned dpd_seconds, keepalive_seconds;
 };
 

@@ -25,6 +25,7 @@
 #include "session/channel.h"
 #include "session/session.h"
 #include "session/table.h"
+#include "wire/mtu.h"
 
 enum {
 	STABLE_MS = 10000, /* a stream that lived so long ends the back-off */
@@ -187,6 +188,11 @@ static void align_generation(struct session *s, unsigned generation)
 	pthread_mutex_unlock(&s->tx_lock);
 }
 
+static int larger(int a, int b)
+{
+	return a > b ? a : b;
+}
+
 static void take_grant(struct client *c, const struct tunnel_grant *g)
 {
 	struct session *s = c->session;
@@ -197,7 +203,9 @@ static void take_grant(struct client *c, const struct tunnel_grant *g)
 	s->networks = c->grant.networks;
 	s->networks_len = c->grant.networks_len;
 	s->rekey.limits = rekey_limits(c, g);
-	c->path.mtu = (unsigned)g->mtu;
+	/* What is too long for datagrams comes by the stream, and the gateway's device is the same for all its clients.
+	 */
+	c->path.mtu = (unsigned)larger(larger(g->mtu, c->conf->tunnel.mtu), MTU_BASE);
 }
 
 /* ---- rounds ---- */

@@ -14,6 +14,11 @@
 
 enum {
 	LISTEN_BACKLOG = 1024,
+	/*
+	 * Data that the kernel takes and has not sent yet: two super-packets. More would be a queue that the senders
+	 * inside the tunnel cannot see. SO_SNDBUF is left alone: setting it ends the kernel's own tuning of the flight.
+	 */
+	NOTSENT_LOWAT = 128 * 1024,
 	USER_TIMEOUT_MS = 30000, /* unacknowledged data for so long: the connection is dead */
 	KEEPALIVE_IDLE_S = 30,
 	KEEPALIVE_INTERVAL_S = 10,
@@ -73,6 +78,7 @@ int sock_set(int fd, int level, int name, int value)
 static int set_stream_options(int fd)
 {
 	if (sock_set(fd, IPPROTO_TCP, TCP_NODELAY, 1) < 0 ||
+	    sock_set(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, NOTSENT_LOWAT) < 0 ||
 	    sock_set(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, USER_TIMEOUT_MS) < 0 ||
 	    sock_set(fd, SOL_SOCKET, SO_KEEPALIVE, 1) < 0 ||
 	    sock_set(fd, IPPROTO_TCP, TCP_KEEPIDLE, KEEPALIVE_IDLE_S) < 0 ||

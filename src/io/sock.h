@@ -42,7 +42,8 @@ int sock_listen(const struct endpoint *at, bool shared);
  * @fd:   listener
  * @peer: filled; IPv4-mapped addresses come as IPv4
  *
- * The connection is non-blocking, close-on-exec, with TCP_NODELAY, TCP_USER_TIMEOUT 30 s and keepalive.
+ * The connection is non-blocking, close-on-exec, with TCP_NODELAY, TCP_NOTSENT_LOWAT 128 KiB (sock_send() takes no more
+ * while so much is unsent), TCP_USER_TIMEOUT 30 s and keepalive.
  *
  * Return: descriptor, ERR_AGAIN, or ERR_SYS.
  */

@@ -251,8 +251,10 @@ static int send_run(struct udp *u, struct outgoing *o, const struct udp_batch *b
 	why = send_message(u->fd, o, b->records + at, len, true);
 	if (is_full(why))
 		return ERR_AGAIN;
-	if (why)
+	if (why == EIO || why == EINVAL || why == EOPNOTSUPP || why == EMSGSIZE)
 		return send_after_refusal(u, o, b, at + len, sent);
+	if (why) /* not for being many */
+		return send_singly(u, o, b, at + len, sent);
 	sent->records += (len + b->stride - 1) / b->stride;
 	return 0;
 }

@@ -69,6 +69,18 @@ static void send_stream(struct path *p)
 	buf_clear(&p->sealed);
 }
 
+/* The way is narrower than thought: packets of this length go by the stream from now on, TCP is cut smaller. */
+static void narrow(struct flow *f, size_t record_len)
+{
+	unsigned packet_max = (unsigned)(record_len - DTLS_OVERHEAD_MAX) * 7 / 8;
+
+	if (packet_max >= f->settings.packet_max)
+		return;
+	log_info("datagrams of %zu bytes do not pass name=%s: packets over %u bytes go by the stream", record_len,
+		 flow_session(f)->name, packet_max);
+	f->settings.packet_max = packet_max;
+}
+
 /* Sends the records that are sealed for the session's flow. */
 static void send_records(struct path *p)
 {
@@ -81,6 +93,8 @@ static void send_records(struct path *p)
 		batch.from = &f->local;
 	}
 	udp_send_batch(f->udp, &batch, &sent);
+	if (sent.too_big)
+		narrow(f, p->run.stride);
 	if (sent.gso_off) {
 		log_warn("the kernel refuses runs of datagrams, sending them singly: offload=udp_gso");
 		atomic_store_explicit(&p->udp_gso, false, memory_order_relaxed);
@@ -116,10 +130,15 @@ static void switch_session(struct path *p, struct session *s)
 		pthread_mutex_lock(&s->tx_lock);
 }
 
+static bool stream_can_take(const struct session *s)
+{
+	return s->tx && !s->no_stream && !s->tx->tx_ended && !buf_len(&s->tx->out);
+}
+
 /* A channel that can take more right now. */
 static bool can_take(const struct session *s)
 {
-	return session_by_datagram(s) || (s->tx && !s->no_stream && !s->tx->tx_ended && !buf_len(&s->tx->out));
+	return session_by_datagram(s) || stream_can_take(s);
 }
 
 static void count_sent(struct session *s, const struct super *super, uint64_t now_ms)
@@ -210,15 +229,15 @@ static enum verdict seal_record(struct path *p, uint8_t *packet, size_t len, boo
 	size_t record_len = dtls_record_len(d->sealer.cipher, plain.iov_len);
 	int sealed;
 
-	if (record_len > UDP_SEND_MAX)
-		return DROP_TOO_BIG;
 	if (p->run.closed || p->run.count == UDP_SEGMENTS_MAX || p->run.len + record_len > UDP_SEND_MAX ||
 	    (p->run.len && record_len > p->run.stride))
 		send_records(p);
 	packet[-DATAGRAM_KIND_LEN] = partial ? FRAME_PARTIAL_DATA : FRAME_DATA;
 	sealed = datagram_seal(d, &plain, 1, p->records + p->run.len);
-	if (sealed < 0)
-		return DROP_SEND; /* its key is used up */
+	if (sealed < 0) { /* its key is used up: its loop is to see that */
+		flow_sent(d->owner, p->now_ms);
+		return DROP_SEND;
+	}
 	if (!p->run.len)
 		p->run.stride = (size_t)sealed;
 	p->run.closed = (size_t)sealed < p->run.stride;
@@ -227,9 +246,28 @@ static enum verdict seal_record(struct path *p, uint8_t *packet, size_t len, boo
 	return PASS;
 }
 
+/* The longest packet that the session's datagrams carry. */
+static size_t packet_max(const struct path *p)
+{
+	const struct flow *f = p->sending->datagram->owner;
+
+	return f->settings.packet_max < DATAGRAM_PAYLOAD_MAX ? f->settings.packet_max : DATAGRAM_PAYLOAD_MAX;
+}
+
+/* Whether it can be cut so that each piece fits; TCP may be cut smaller than its sender thought. */
+static bool fits_datagrams(const struct path *p, const struct super *super)
+{
+	size_t max = packet_max(p);
+
+	if (super->segments == 1)
+		return super->len <= max;
+	return super->header_len + super->gso_size <= max || (super->kind != SUPER_UDP && super->header_len < max);
+}
+
 /* By datagrams, cut inside its own memory. */
 static enum verdict datagram_packet(struct path *p, struct super *super)
 {
+	size_t room = packet_max(p) - super->header_len, step = super->gso_size < room ? super->gso_size : room;
 	bool partial = p->sending->datagram->overlap && super->direct && super->partial;
 	struct segmenter it;
 	enum verdict v = PASS;
@@ -241,7 +279,7 @@ static enum verdict datagram_packet(struct path *p, struct super *super)
 			offload_finish(super);
 		return seal_record(p, super->packet, super->len, partial);
 	}
-	segment_begin(&it, super, super->gso_size, partial);
+	segment_begin(&it, super, step, partial);
 	while (v == PASS && (packet = segment_in_place(&it, &len)))
 		v = seal_record(p, packet, len, partial);
 	return v;
@@ -256,7 +294,10 @@ static enum verdict send_packet(struct path *p, const struct tun_header *header,
 	if (v != PASS)
 		return v;
 	*packets = super.segments;
-	v = session_by_datagram(p->sending) ? datagram_packet(p, &super) : stream_packet(p, &super);
+	if (session_by_datagram(p->sending) && fits_datagrams(p, &super))
+		v = datagram_packet(p, &super);
+	else
+		v = stream_can_take(p->sending) ? stream_packet(p, &super) : DROP_TOO_BIG;
 	if (v == PASS)
 		count_sent(p->sending, &super, p->now_ms);
 	return v;
@@ -319,6 +360,8 @@ void egress_tun(struct path *p, uint64_t now_ms)
 		v = egress_packet(p, &header, (size_t)len, &packets);
 		verdict_add(&p->egress, v, packets);
 	}
+	if (must_wait(p)) /* until the stream is writable again */
+		path_pause(p);
 	switch_session(p, NULL);
 	urcu_memb_read_unlock();
 }

@@ -38,6 +38,8 @@ struct flows {
 	TAILQ_ENTRY(flows) of_path;
 };
 
+enum { FLOWS_MAX = 4 }; /* of a session on one loop: present, next, leaving, and one more */
+
 static _Atomic uint64_t last_serial;
 
 /* ---- the table of a gateway's worker ---- */
@@ -191,10 +193,16 @@ static void tell_home(struct session *s)
 static void take_into_use(struct flow *f)
 {
 	struct session *s = f->flows->session;
+	const struct flow *used;
 	bool is_new;
 
 	pthread_mutex_lock(&s->tx_lock);
-	is_new = s->datagram != f->datagram;
+	used = s->datagram ? s->datagram->owner : NULL;
+	is_new = used != f;
+	if (used && used->serial > f->serial) { /* an older one that passes again */
+		pthread_mutex_unlock(&s->tx_lock);
+		return;
+	}
 	s->datagram = f->datagram;
 	pthread_mutex_unlock(&s->tx_lock);
 	egress_resume(f->flows->path, s, clock_ms());
@@ -229,9 +237,10 @@ static void on_changed(struct datagram *d, enum datagram_state was)
 {
 	struct flow *f = d->owner;
 
-	if (d->state == DATAGRAM_UP && was != DATAGRAM_UP)
+	(void)was;
+	if (datagram_usable(d)) {
 		take_into_use(f);
-	else if (d->state == DATAGRAM_OVER) {
+	} else if (d->state == DATAGRAM_OVER) {
 		log_debug("datagrams end name=%s generation=%u: %s", f->flows->session->name, d->generation, d->why);
 		put_out_of_use(f);
 	}
@@ -307,6 +316,7 @@ static void on_handshake_done(struct handshake *h)
 	f->datagram = dtls_take_keys(h->dtls, &keys) < 0 ? NULL : datagram_new(&settings, &keys, clock_ms());
 	explicit_bzero(&keys, sizeof(keys));
 	f->serial = atomic_fetch_add(&last_serial, 1) + 1;
+	f->outdated_ms = 0;
 	if (!f->datagram)
 		f->flows->failure = "out of memory";
 	else if (f->datagram->state == DATAGRAM_UP)
@@ -386,14 +396,82 @@ static void flow_free(struct flow *f)
 	urcu_memb_call_rcu(&f->rcu, on_unseen);
 }
 
-/* openconnect has closed its old flow when it says hello anew. */
-static void doubt(struct flows *fs)
+/* openconnect has closed its old flow, on whatever loop, when it says hello anew. */
+static void read_doubt(void *arg)
 {
+	unsigned serials = ((struct letter *)arg)->below;
+	struct flows *fs = open_letter(arg);
 	struct flow *f;
 
+	if (!fs)
+		return;
 	TAILQ_FOREACH(f, &fs->all, next)
-		if (f->datagram)
+		if (f->datagram && (unsigned)f->serial <= serials)
 			datagram_doubt(f->datagram);
+}
+
+/* The session may have been told on its home to let go of this generation, while a hello for it was on its way here. */
+static bool may_begin(struct flows *fs, unsigned generation)
+{
+	struct session *s = fs->session;
+	bool may;
+
+	pthread_mutex_lock(&s->tx_lock);
+	may = generation >= s->flows_from;
+	pthread_mutex_unlock(&s->tx_lock);
+	return may && !fs->over;
+}
+
+static bool is_in_use(const struct flow *f)
+{
+	struct session *s = f->flows->session;
+	bool used;
+
+	pthread_mutex_lock(&s->tx_lock);
+	used = f->datagram && s->datagram == f->datagram;
+	pthread_mutex_unlock(&s->tx_lock);
+	return used;
+}
+
+/* A client that only ever completes handshakes gets no more than so many: the oldest goes that carries nothing. */
+static void limit_flows(struct flows *fs)
+{
+	struct flow *f, *oldest = NULL;
+	unsigned count = 0;
+
+	TAILQ_FOREACH(f, &fs->all, next) {
+		count++;
+		if (!oldest && !is_in_use(f))
+			oldest = f;
+	}
+	if (count > FLOWS_MAX && oldest)
+		flow_free(oldest);
+}
+
+/* A gateway's, in its table. */
+static struct flow *add_flow(struct flows *fs, struct udp *u, const struct udp_received *from,
+			     const struct flow_settings *settings)
+{
+	struct path *p = fs->path;
+	struct flow *f = flow_new(fs, &from->peer, settings);
+
+	if (!f)
+		return NULL;
+	f->udp = u;
+	f->local = from->local;
+	cds_lfht_add(p->by_peer, hash_endpoint(p, &f->peer), &f->node);
+	limit_flows(fs);
+	return f;
+}
+
+/* Another session's, from the same place: that one's client is gone from there. */
+static void evict(struct flow *f)
+{
+	struct flows *theirs = f->flows;
+
+	flow_free(f);
+	tell_home(theirs->session);
+	wake(theirs);
 }
 
 struct flow *flow_accept(struct path *p, struct session *s, struct udp *u, const struct udp_received *from,
@@ -403,27 +481,21 @@ struct flow *flow_accept(struct path *p, struct session *s, struct udp *u, const
 	struct flows *fs = flows_get(p, s);
 
 	if (f && f->flows != fs) {
-		flow_free(f); /* another session's, from the same place: that one's client is gone from there */
+		evict(f);
 		f = NULL;
 	}
-	if (!f) {
-		f = fs && !fs->over ? flow_new(fs, &from->peer, settings) : NULL;
-		if (!f) {
-			dtls_free(dtls);
-			return NULL;
-		}
-		f->udp = u;
-		f->local = from->local;
-		cds_lfht_add(p->by_peer, hash_endpoint(p, &f->peer), &f->node);
-	}
-	f->settings = *settings;
-	if (begin_handshake(f, dtls, TLS_SERVER, known, now_ms) < 0) {
+	if (fs && !f && may_begin(fs, settings->generation))
+		f = add_flow(fs, u, from, settings);
+	if (f)
+		f->settings = *settings;
+	if (!f || !may_begin(fs, settings->generation) || begin_handshake(f, dtls, TLS_SERVER, known, now_ms) < 0) {
 		dtls_free(dtls);
-		wake(fs);
+		if (fs)
+			wake(fs); /* it may have been made for nothing */
 		return NULL;
 	}
 	if (!s->overlap)
-		doubt(fs);
+		post_all(s, read_doubt, (unsigned)atomic_load(&last_serial));
 	return f;
 }
 
@@ -431,8 +503,9 @@ static void on_readable(uv_poll_t *poll, int status, int events)
 {
 	struct flow *f = poll->data;
 
-	(void)status; /* errors show when it is read */
 	(void)events;
+	if (status < 0) /* an ICMP message leaves an error, at which libuv stops; reading takes it */
+		uv_poll_start(poll, UV_READABLE, on_readable);
 	ingress_datagrams(f->flows->path, &f->own, f, clock_ms());
 }
 
@@ -457,7 +530,8 @@ int flow_dial(struct path *p, struct session *s, const struct udp *u, const stru
 	uv_poll_start(&f->poll, UV_READABLE, on_readable);
 	fs->failed = failed;
 	fs->failure = NULL;
-	begin_handshake(f, dtls, TLS_CLIENT, true, now_ms); /* an older one has the same peer, and its place is taken */
+	handshakes_fini(&fs->handshakes);
+	begin_handshake(f, dtls, TLS_CLIENT, true, now_ms);
 	handshake_take(handshake_of(f), NULL, 0, now_ms);
 	wake(fs);
 	return 0;
@@ -517,6 +591,12 @@ enum verdict flow_take(struct flow *f, uint8_t *data, size_t len, uint64_t now_m
 
 /* ---- time ---- */
 
+/* A handshake for the next one may be under way on the same flow. */
+static unsigned generation_of(const struct flow *f)
+{
+	return f->datagram ? f->datagram->generation : f->settings.generation;
+}
+
 /* A newer channel is in use, or the session has moved on and none has come for long. */
 static bool is_outdated(struct flow *f, uint64_t now_ms)
 {
@@ -527,7 +607,7 @@ static bool is_outdated(struct flow *f, uint64_t now_ms)
 	pthread_mutex_lock(&s->tx_lock);
 	used = s->datagram ? s->datagram->owner : NULL;
 	newer = used && used->serial > f->serial;
-	moved = f->settings.generation < s->generation;
+	moved = generation_of(f) < s->generation;
 	pthread_mutex_unlock(&s->tx_lock);
 	if (moved && !f->outdated_ms)
 		f->outdated_ms = now_ms;
@@ -609,7 +689,7 @@ static void flows_tick(struct flows *fs, uint64_t now_ms)
 		return;
 	}
 	uv_update_time(fs->path->loop);
-	uv_timer_start(&fs->timer, on_timer, at > now_ms ? at - now_ms : 0, 0);
+	uv_timer_start(&fs->timer, on_timer, at > now_ms ? at - now_ms : 1, 0); /* 0 would come before the sockets */
 }
 
 void flow_batch(struct flow *f)
@@ -679,15 +759,20 @@ static void read_drop(void *arg)
 		return;
 	for (f = TAILQ_FIRST(&fs->all); f; f = next) {
 		next = TAILQ_NEXT(f, next);
-		if (f->settings.generation < below)
+		if (generation_of(f) < below)
 			flow_free(f);
 	}
 	fs->over = below == UINT_MAX;
+	tell_home(fs->session);
 	wake(fs);
 }
 
 void flows_drop(struct session *s, unsigned below)
 {
+	pthread_mutex_lock(&s->tx_lock);
+	if (s->flows_from != UINT_MAX)
+		s->flows_from = below;
+	pthread_mutex_unlock(&s->tx_lock);
 	post_all(s, read_drop, below);
 }
 

@@ -364,6 +364,15 @@ static void take_stranger(struct path *p, struct udp *u, const struct udp_receiv
 		verdict_count(&p->ingress, v);
 }
 
+static void end_batch(struct flow *f, struct tally *tally, uint64_t now_ms)
+{
+	if (f) {
+		count_received(flow_session(f), tally, now_ms);
+		flow_batch_done(f);
+	}
+	*tally = (struct tally){ 0 };
+}
+
 /* A buffer holds one datagram, or several from one address. */
 static void take_buffer(struct path *p, struct udp *u, struct flow *own, const struct udp_received *got,
 			uint64_t now_ms)
@@ -380,16 +389,13 @@ static void take_buffer(struct path *p, struct udp *u, struct flow *own, const s
 			take_datagram(p, f, got->data + at, len, now_ms, &tally);
 			continue;
 		}
-		take_stranger(p, u, got, got->data + at, len, now_ms);
-		if (f)
-			count_received(flow_session(f), &tally, now_ms);
-		tally = (struct tally){ 0 };
+		end_batch(f, &tally, now_ms);
+		take_stranger(p, u, got, got->data + at, len, now_ms); /* may free the flow */
 		f = flow_find(p, &got->peer);
+		if (f)
+			flow_batch(f);
 	}
-	if (f) {
-		count_received(flow_session(f), &tally, now_ms);
-		flow_batch_done(f);
-	}
+	end_batch(f, &tally, now_ms);
 }
 
 void ingress_datagrams(struct path *p, struct udp *u, struct flow *own, uint64_t now_ms)

@@ -140,7 +140,8 @@ static bool invite(const struct arrival *a, unsigned generation, struct grant_da
 		.outer = local.addr.family,
 		.pmtu = sock_pmtu(a->fd),
 	};
-	return app_ids_add(server->app_ids, a->session, generation, a->psk, out->app_id) == 0;
+	return app_ids_add(server->app_ids, a->session, generation, a->psk, grant_packet_max(&a->offer, out),
+			   out->app_id) == 0;
 }
 
 static int seal_grant(const struct arrival *a, struct records *records, unsigned generation, struct buf *out)

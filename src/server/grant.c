@@ -108,6 +108,14 @@ static void fill_datagrams(struct tunnel_grant *g, const struct conf *conf, cons
 	g->mtu = mtu_tunnel(&way, conf->tunnel.mtu, g->ipv6.addr.family != ADDR_NONE);
 }
 
+unsigned grant_packet_max(const struct tunnel_offer *offer, const struct grant_datagrams *d)
+{
+	struct mtu_way way = { .base = narrower(offer->base_mtu, d->pmtu), .outer = d->outer, .cipher = MTU_GCM };
+	int max = mtu_inside(&way);
+
+	return max > 0 ? (unsigned)max : 0;
+}
+
 int grant_fill(struct tunnel_grant *g, const struct conf *conf, const struct session *s,
 	       const struct tunnel_offer *offer, unsigned generation, const struct grant_datagrams *datagrams)
 {

@@ -2,7 +2,6 @@
 /* A session at its gateway: what becomes of it once it has begun. */
 #include "server/member.h"
 
-#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -96,6 +95,7 @@ static void on_moved(struct session *s)
 
 static void on_rekey_failed(struct session *s, const char *why)
 {
+	app_ids_drop(member_home(s)->server->app_ids, s, s->generation);
 	report_count_add(COUNT_REKEY_FAILURES);
 	if (may_log(s))
 		log_warn("rekey failed session=%llu name=%s reason=\"%s\"", (unsigned long long)s->id, s->name, why);
@@ -107,7 +107,7 @@ static void on_lost(struct session *s, const char *why)
 	static const struct addr none;
 
 	set_source(s, &none);
-	app_ids_drop(member_home(s)->server->app_ids, s, UINT_MAX);
+	app_ids_drop(member_home(s)->server->app_ids, s, 0);
 	report_count_add(COUNT_STREAMS_LOST);
 	if (may_log(s))
 		log_info("stream lost session=%llu name=%s reason=\"%s\"", (unsigned long long)s->id, s->name, why);
@@ -150,7 +150,7 @@ static void end_session(struct session *s, const char *why, const char *tell)
 		return;
 	session_table_remove(w->server->table, s);
 	peers_leave(w->server->peers, s);
-	app_ids_drop(w->server->app_ids, s, UINT_MAX);
+	app_ids_drop(w->server->app_ids, s, 0);
 	TAILQ_REMOVE(&w->sessions, s, of_home);
 	set_source(s, &none);
 	member_disconnect_hook(s, why);

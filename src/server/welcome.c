@@ -55,11 +55,12 @@ static bool comes_from_home(struct session *s, const struct addr *from)
 }
 
 static enum verdict begin(struct worker *w, struct session *s, struct udp *u, const struct udp_received *from,
-			  const uint8_t *psk, unsigned generation, uint64_t now_ms, struct flow **out)
+			  const struct app_id_facts *facts, uint64_t now_ms, struct flow **out)
 {
 	const struct conf *conf = w->server->conf;
 	struct flow_settings settings = {
-		.generation = generation,
+		.generation = facts->generation,
+		.packet_max = facts->packet_max,
 		.gate = s->overlap ? DATAGRAM_GATE_RECORD : DATAGRAM_GATE_READY,
 		.dpd_seconds = (unsigned)conf->dpd.seconds,
 		.keepalive_seconds = (unsigned)conf->dpd.keepalive_seconds,
@@ -69,7 +70,7 @@ static enum verdict begin(struct worker *w, struct session *s, struct udp *u, co
 
 	if (!known && !s->overlap)
 		return DROP_APP_ID;
-	dtls = dtls_new(w->server->dtls, psk, NULL, 0);
+	dtls = dtls_new(w->server->dtls, facts->psk, NULL, 0);
 	*out = dtls ? flow_accept(&w->path, s, u, from, dtls, known, &settings, now_ms) : NULL;
 	return *out ? PASS : DROP_HELLO;
 }
@@ -78,12 +79,11 @@ enum verdict welcome_datagram(void *worker, struct udp *u, const struct udp_rece
 			      uint64_t now_ms)
 {
 	struct worker *w = worker;
-	uint8_t psk[TLS_PSK_LEN];
 	struct dtls_hello hello;
 	struct datagram_packet nothing;
+	struct app_id_facts facts;
 	struct session *s;
 	struct flow *f;
-	unsigned generation;
 	enum verdict v = dtls_hello_peek(data, len, &hello);
 
 	if (v != PASS)
@@ -92,11 +92,11 @@ enum verdict welcome_datagram(void *worker, struct udp *u, const struct udp_rece
 		return demand_cookie(w, u, from, &hello, now_ms);
 	if (!cookie_good(w, from, &hello, now_ms))
 		return DROP_COOKIE;
-	s = app_ids_find(w->server->app_ids, hello.id, hello.id_len, &generation, psk);
+	s = app_ids_find(w->server->app_ids, hello.id, hello.id_len, &facts);
 	if (!s)
 		return DROP_APP_ID;
-	v = begin(w, s, u, from, psk, generation, now_ms, &f);
-	explicit_bzero(psk, sizeof(psk));
+	v = begin(w, s, u, from, &facts, now_ms, &f);
+	explicit_bzero(&facts, sizeof(facts));
 	session_put(s);
 	return v == PASS ? flow_take(f, data, len, now_ms, &nothing) : v;
 }

@@ -65,8 +65,9 @@ static void on_datagrams(uv_poll_t *poll, int status, int events)
 {
 	struct listener *l = poll->data;
 
-	(void)status; /* errors show when it is read */
 	(void)events;
+	if (status < 0) /* at an error libuv stops; reading takes it */
+		uv_poll_start(poll, UV_READABLE, on_datagrams);
 	ingress_datagrams(&l->worker->path, &l->datagrams, NULL, clock_ms());
 }
 

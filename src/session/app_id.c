@@ -14,9 +14,8 @@
 
 struct app_id {
 	uint8_t id[APP_ID_LEN]; /* first: what the tree compares */
-	uint8_t psk[TLS_PSK_LEN];
+	struct app_id_facts facts;
 	struct session *session;
-	unsigned generation;
 	TAILQ_ENTRY(app_id) of_session;
 };
 
@@ -40,7 +39,7 @@ struct app_ids *app_ids_new(void)
 }
 
 int app_ids_add(struct app_ids *t, struct session *s, unsigned generation, const uint8_t psk[TLS_PSK_LEN],
-		uint8_t id[APP_ID_LEN])
+		unsigned packet_max, uint8_t id[APP_ID_LEN])
 {
 	struct app_id *a = calloc(1, sizeof(*a));
 	void *at;
@@ -48,8 +47,9 @@ int app_ids_add(struct app_ids *t, struct session *s, unsigned generation, const
 	if (!a)
 		return ERR_NOMEM;
 	a->session = s;
-	a->generation = generation;
-	memcpy(a->psk, psk, TLS_PSK_LEN);
+	a->facts.generation = generation;
+	a->facts.packet_max = packet_max;
+	memcpy(a->facts.psk, psk, TLS_PSK_LEN);
 	random_bytes(a->id, APP_ID_LEN);
 	memcpy(id, a->id, APP_ID_LEN);
 	pthread_mutex_lock(&t->lock);
@@ -63,8 +63,7 @@ int app_ids_add(struct app_ids *t, struct session *s, unsigned generation, const
 	return ERR_NOMEM;
 }
 
-struct session *app_ids_find(struct app_ids *t, const uint8_t *id, size_t len, unsigned *generation,
-			     uint8_t psk[TLS_PSK_LEN])
+struct session *app_ids_find(struct app_ids *t, const uint8_t *id, size_t len, struct app_id_facts *facts)
 {
 	struct session *s = NULL;
 	struct app_id **at;
@@ -75,21 +74,20 @@ struct session *app_ids_find(struct app_ids *t, const uint8_t *id, size_t len, u
 	at = tfind(id, &t->tree, compare);
 	if (at && session_get((*at)->session)) {
 		s = (*at)->session;
-		*generation = (*at)->generation;
-		memcpy(psk, (*at)->psk, TLS_PSK_LEN);
+		*facts = (*at)->facts;
 	}
 	pthread_mutex_unlock(&t->lock);
 	return s;
 }
 
-void app_ids_drop(struct app_ids *t, struct session *s, unsigned below)
+void app_ids_drop(struct app_ids *t, struct session *s, unsigned keep)
 {
 	struct app_id *a, *next;
 
 	pthread_mutex_lock(&t->lock);
 	for (a = TAILQ_FIRST(&s->app_ids); a; a = next) {
 		next = TAILQ_NEXT(a, of_session);
-		if (a->generation >= below)
+		if (keep && a->facts.generation == keep)
 			continue;
 		tdelete(a, &t->tree, compare);
 		TAILQ_REMOVE(&s->app_ids, a, of_session);

@@ -25,28 +25,33 @@ struct app_ids *app_ids_new(void);
  * @s:          session
  * @generation: of the connection that @psk was exported from
  * @psk:        copied
+ * @packet_max: longest packet that a datagram to this client carries
  * @id:         filled with random bytes
  *
  * Return: 0 or ERR_NOMEM.
  */
 int app_ids_add(struct app_ids *t, struct session *s, unsigned generation, const uint8_t psk[TLS_PSK_LEN],
-		uint8_t id[APP_ID_LEN]);
+		unsigned packet_max, uint8_t id[APP_ID_LEN]);
+
+/* What an App-ID stands for, beside its session. */
+struct app_id_facts {
+	unsigned generation, packet_max;
+	uint8_t psk[TLS_PSK_LEN]; /* wiped by the holder */
+};
 
 /**
  * app_ids_find() - What an App-ID stands for
  * @t:          table
  * @id:         as received
  * @len:        its bytes
- * @generation: filled when found
- * @psk:        filled when found; wiped by the caller
+ * @facts:      filled when found
  *
  * Return: the session with a reference for the caller, or NULL.
  */
-struct session *app_ids_find(struct app_ids *t, const uint8_t *id, size_t len, unsigned *generation,
-			     uint8_t psk[TLS_PSK_LEN]);
+struct session *app_ids_find(struct app_ids *t, const uint8_t *id, size_t len, struct app_id_facts *facts);
 
-/** app_ids_drop() - Forget and wipe those of a session's generations under @below; UINT_MAX: all */
-void app_ids_drop(struct app_ids *t, struct session *s, unsigned below);
+/** app_ids_drop() - Forget and wipe those of a session but that of generation @keep; 0: all of them */
+void app_ids_drop(struct app_ids *t, struct session *s, unsigned keep);
 
 /** app_ids_free() - The table must be empty; accepts NULL */
 void app_ids_free(struct app_ids *t);

@@ -103,6 +103,7 @@ struct session {
 	struct queue queue;
 	struct datagram *datagram; /* in use, though perhaps not usable at the moment; NULL: none */
 	TAILQ_HEAD(, flows) flows; /* path/flow.c */
+	unsigned flows_from;       /* flows of generations under it are dropped and may not begin; UINT_MAX: all */
 	bool used_up;              /* session_used_up() has said so in this generation */
 	unsigned generation;       /* of the newest channel that carried traffic; 0 before the first */
 	struct endpoint peer;      /* outer address of the newest stream */

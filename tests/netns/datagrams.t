@@ -4,7 +4,7 @@
 # pins one of both. Stock clients and gateways use them, too.
 #
 #	(gw) 192.0.2.1 ------- 192.0.2.2 (alice)
-#	     198.51.100.1 ---- 198.51.100.2 (oc)         (oc) ocserv 203.0.113.1 ---- 203.0.113.2 (alice)
+#	     198.51.100.1 ---- 198.51.100.2 (oc)
 # shellcheck source=tests/netns/lib.sh
 . "$(dirname "$0")/lib.sh"
 needs_programs openconnect ocserv nft
@@ -150,4 +150,91 @@ check "by datagrams" test "$(($(datagrams_out oc) - before))" -ge 1000
 is "nothing was dropped" "$(drops gw)" '[{},{}]'
 stop oc INT
 stop gw
+# mtu BYTES: of the cable
+mtu()
+{
+	ip -n "$NS-gw" link set to-alice mtu "$1"
+	ip -n "$NS-alice" link set to-gw mtu "$1"
+}
+
+# A way that is narrow: what no datagram carries goes by the stream.
+mtu 1320
+start_server gw gw vpn.test
+start_client alice alice alice 192.0.2.1:443 'trust.name="vpn.test"'
+check "datagrams on a narrow way" try 10 goes_by alice vpn.test dtls
+check "the longest packets pass" in_ns alice ping -c 3 -i 0.1 -W 2 -s 1252 -M "do" 10.20.0.1
+check "small ones, too" in_ns alice ping -c 3 -i 0.1 -W 2 10.20.0.1
+check "still by datagrams" goes_by alice vpn.test dtls
+stop alice
+stop gw
+
+# One that becomes narrow.
+mtu 1500
+start_server gw gw vpn.test
+start_client alice alice alice 192.0.2.1:443 'trust.name="vpn.test"'
+check "datagrams on a wide way" try 10 goes_by alice vpn.test dtls
+check "the longest packets pass" in_ns alice ping -c 2 -i 0.1 -W 2 -s 1372 -M "do" 10.20.0.1
+mtu 1350
+check "they pass when it has become narrow" try 5 in_ns alice ping -c 2 -i 0.1 -W 1 -s 1372 -M "do" 10.20.0.1
+is "and a stream of TCP" "$("$repo/tests/netns/flow" "$NS-alice" "$NS-gw" 10.20.0.1)" "tcp same, udp same"
+stop alice
+stop gw
+mtu 1500
+
+# Packets beyond what any record carries
+start_server gw gw vpn.test 'tunnel.mtu=30000'
+start_client alice alice alice 192.0.2.1:443 'trust.name="vpn.test"' 'tunnel.mtu=30000'
+check "a tunnel of huge packets" try 10 goes_by alice vpn.test dtls
+check "they pass" in_ns alice ping -c 2 -i 0.1 -W 2 -s 20000 10.20.0.1
+stop alice
+stop gw
+
+# A port that nobody listens at, for a moment: an ICMP message is no reason to turn deaf.
+start_server gw gw vpn.test
+start_client alice alice alice 192.0.2.1:443 'trust.name="vpn.test"'
+check "a tunnel" try 10 goes_by alice vpn.test dtls
+record_events alice
+in_ns gw nft 'add table inet no; add chain inet no c { type filter hook input priority -10; };
+	add rule inet no c udp dport 443 reject with icmpx type port-unreachable'
+in_ns alice ping -c 1 -W 0.1 10.20.0.1 >/dev/null
+in_ns gw nft delete table inet no
+check "the next packets pass" in_ns alice ping -c 10 -i 0.02 -W 2 10.20.0.1
+ctl alice rekey >/dev/null
+check "by datagrams all the while" never_recorded alice '"transport"' event=rekey
+stop alice
+stop gw
+
+
+# An adit client at ocserv
+cat >"$WORK/ocserv.conf" <<END
+auth = "certificate"
+ca-cert = $PKI/ca.crt
+server-cert = $PKI/issued/vpn.test.crt
+server-key = $PKI/private/vpn.test.key
+cert-user-oid = 2.5.4.3
+tcp-port = 443
+udp-port = 443
+run-as-user = nobody
+run-as-group = nogroup
+socket-file = $WORK/ocserv.sock
+device = vpnt
+ipv4-network = 10.88.0.0/24
+END
+start ocserv gw ocserv -f -c "$WORK/ocserv.conf"
+listens()
+{
+	in_ns gw ss -Hltn 'sport = :443' | grep -q .
+}
+try 10 listens
+start_client alice alice alice 192.0.2.1:443 'trust.name="vpn.test"'
+check "our client has datagrams at ocserv" try 15 goes_by alice vpn.test dtls
+alice4=$(ctl alice sessions --json | json_field 0/ipv4)
+before=$(datagrams_out alice)
+count_start seup alice gw 10.88.0.1 5005 500 2
+count_start sedown gw alice "$alice4" 5006 500 2
+is "up: all arrive" "$(count_result seup | jq -c '[.received, .lost]')" '[1000,0]'
+is "down: all arrive" "$(count_result sedown | jq -c '[.received, .lost]')" '[1000,0]'
+check "by datagrams" test "$(($(datagrams_out alice) - before))" -ge 500
+stop alice
+stop ocserv
 done_testing

@@ -374,6 +374,7 @@ record_events()
 {
 	"$ADIT_CTL" events --socket "$WORK/$1.sock" --json >"$WORK/$1.events" 2>>"$WORK/$1.log" &
 	pid_of[events-$1]=$!
+	event_mark[$1]=0
 	wait_record "$1" 5 event=ready >/dev/null || diag "no events of $1"
 }
 

@@ -5,6 +5,8 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -79,6 +81,33 @@ static void connection_carries_bytes_and_tells_both_ends(void **state)
 	wait_readable(conn);
 	assert_int_equal(sock_recv(conn, data, sizeof(data)), ERR_EOF);
 	close(conn);
+	close(listener);
+}
+
+static int option(int fd, int level, int name)
+{
+	int value = -1;
+	socklen_t len = sizeof(value);
+
+	assert_int_equal(getsockopt(fd, level, name, &value, &len), 0);
+	return value;
+}
+
+static void little_waits_unsent_and_the_kernel_tunes_the_rest(void **state)
+{
+	struct endpoint peer, to = at("127.0.0.1", 0);
+	int listener = sock_listen(&to, false), ends[2] = { sock_tcp(ADDR_V4) };
+
+	(void)state;
+	assert_int_equal(sock_local(listener, &to), 0);
+	assert_true(sock_connect(ends[0], &to) == 0 || sock_error(ends[0]) == 0);
+	wait_readable(listener);
+	ends[1] = sock_accept(listener, &peer);
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(option(ends[i], IPPROTO_TCP, TCP_NOTSENT_LOWAT), 128 * 1024);
+		assert_int_equal(option(ends[i], SOL_SOCKET, SO_BUF_LOCK), 0); /* neither buffer was ever set */
+		close(ends[i]);
+	}
 	close(listener);
 }
 
@@ -182,6 +211,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(endpoint_text_has_brackets_for_ipv6_only),
 		cmocka_unit_test(connection_carries_bytes_and_tells_both_ends),
+		cmocka_unit_test(little_waits_unsent_and_the_kernel_tunes_the_rest),
 		cmocka_unit_test(port_in_use_is_refused_unless_shared),
 		cmocka_unit_test(accept_without_a_connection_says_again),
 		cmocka_unit_test(mapped_peer_comes_as_ipv4),
