@@ -96,10 +96,12 @@ check "the client's packets go by datagrams again" goes_by alice vpn.test dtls
 check "the gateway's, too" goes_by gw alice dtls
 count_stop up
 count_stop down
+silence=2000
+[[ $ADIT != *san-* ]] || silence=6000 # slowed as all is then
 for label in up down; do
 	count_result $label >"$WORK/$label.json"
 	gap=$(json_field longest_gap_ms <"$WORK/$label.json")
-	check "$label: never silent for longer than 2 s ($gap ms)" test "${gap%.*}" -lt 2000
+	check "$label: never silent for longer than $silence ms ($gap ms)" test "${gap%.*}" -lt $silence
 done
 check "the session was never lost" test "$(ctl gw sessions --json | jq length)" = 1
 

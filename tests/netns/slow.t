@@ -39,6 +39,8 @@ drops_much()
 	(($(dropped) + $(dropped_by_line) > 100))
 }
 
+enough=50 soon=20
+[[ $ADIT != *san-* ]] || enough=2 soon=500 # slowed as all is then
 for by in tls dtls; do
 	start_server gw gw vpn.test workers=1
 	start_client slow slow slow 192.0.2.1:443 'trust.name="vpn.test"' "transport=\"$by\""
@@ -57,10 +59,10 @@ for by in tls dtls; do
 	in_ns fast iperf3 -c 10.20.0.1 -R -t 2 -J >"$WORK/iperf.json"
 	is "the other client's flow runs" $? 0
 	rate=$(jq '.end.sum_received.bits_per_second / 1e6 | floor' "$WORK/iperf.json")
-	check "at more than 50 Mbit/s ($rate)" test "$rate" -gt 50
+	check "at more than $enough Mbit/s ($rate)" test "$rate" -gt $enough
 	in_ns gw ping -q -c 50 -i 0.02 -W 2 "$fast4" >"$WORK/ping"
 	rtt=$(sed -n 's|^rtt.* = [0-9.]*/\([0-9.]*\)/.*|\1|p' "$WORK/ping")
-	check "its answers come at once ($rtt ms)" test "${rtt%.*}" -lt 20
+	check "its answers come at once ($rtt ms)" test "${rtt%.*}" -lt $soon
 	is "all of them" "$(grep -o '[0-9]* received' "$WORK/ping")" '50 received'
 	check "the slow client lives" goes_by slow $by
 	count_stop flood

@@ -92,7 +92,9 @@ raw mallory flood 192.0.2.1 443 1000 >/dev/null
 rss=$(memory)
 raw mallory flood 192.0.2.1 443 20000 >/dev/null
 check "20,000 ClientHellos later the tunnel passes" in_ns alice ping -c 3 -i 0.05 -W 2 10.20.0.1
-check "and nothing has grown: $rss KiB, $(memory) KiB" test "$(memory)" -le $((rss + 256))
+grown=256
+[[ $ADIT != *san-* ]] || grown=32768 # what a sanitizer remembers
+check "and nothing has grown: $rss KiB, $(memory) KiB" test "$(memory)" -le $((rss + grown))
 is "none of them is a session" "$(ctl gw sessions --json | jq length)" 1
 
 # Cookies and App-IDs.
