@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <openssl/bio.h>
+#include "crypto/bio_int.h"
 
 static BIO_METHOD *method;
 static pthread_once_t method_once = PTHREAD_ONCE_INIT;
@@ -41,14 +41,6 @@ static int on_write(BIO *bio, const char *data, int len)
 	return len;
 }
 
-static long on_ctrl(BIO *bio, int command, long number, void *pointer)
-{
-	(void)bio;
-	(void)number;
-	(void)pointer;
-	return command == BIO_CTRL_FLUSH;
-}
-
 static int on_destroy(BIO *bio)
 {
 	free(BIO_get_data(bio));
@@ -57,29 +49,18 @@ static int on_destroy(BIO *bio)
 
 static void make_method(void)
 {
-	method = BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "datagrams");
-	if (!method)
-		return;
-	BIO_meth_set_read(method, on_read);
-	BIO_meth_set_write(method, on_write);
-	BIO_meth_set_ctrl(method, on_ctrl);
-	BIO_meth_set_destroy(method, on_destroy);
+	method = bio_method("datagrams", on_read, on_write, on_destroy);
 }
 
 struct datagram_bio *datagram_bio_attach(SSL *ssl)
 {
 	struct datagram_bio *b = calloc(1, sizeof(*b));
-	BIO *bio;
 
 	pthread_once(&method_once, make_method);
-	bio = b && method ? BIO_new(method) : NULL;
-	if (!bio) {
+	if (bio_attach(ssl, method, b) < 0) {
 		free(b);
 		return NULL;
 	}
-	BIO_set_data(bio, b);
-	BIO_set_init(bio, 1);
-	SSL_set_bio(ssl, bio, bio);
 	return b;
 }
 

@@ -6,9 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <openssl/bio.h>
-
 #include "base/err.h"
+#include "crypto/bio_int.h"
 
 static BIO_METHOD *method;
 static pthread_once_t method_once = PTHREAD_ONCE_INIT;
@@ -59,14 +58,6 @@ static int on_write(BIO *bio, const char *data, int len)
 	return len;
 }
 
-static long on_ctrl(BIO *bio, int command, long number, void *pointer)
-{
-	(void)bio;
-	(void)number;
-	(void)pointer;
-	return command == BIO_CTRL_FLUSH;
-}
-
 static int on_destroy(BIO *bio)
 {
 	struct feed *f = BIO_get_data(bio);
@@ -79,30 +70,19 @@ static int on_destroy(BIO *bio)
 
 static void make_method(void)
 {
-	method = BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "feed");
-	if (!method)
-		return;
-	BIO_meth_set_read(method, on_read);
-	BIO_meth_set_write(method, on_write);
-	BIO_meth_set_ctrl(method, on_ctrl);
-	BIO_meth_set_destroy(method, on_destroy);
+	method = bio_method("feed", on_read, on_write, on_destroy);
 }
 
 struct feed *feed_attach(SSL *ssl)
 {
 	struct feed *f = calloc(1, sizeof(*f));
-	BIO *bio;
 
 	pthread_once(&method_once, make_method);
-	bio = f && method ? BIO_new(method) : NULL;
-	if (!bio) {
+	if (bio_attach(ssl, method, f) < 0) {
 		free(f);
 		return NULL;
 	}
 	f->alert_sent = f->alert_received = -1;
-	BIO_set_data(bio, f);
-	BIO_set_init(bio, 1);
-	SSL_set_bio(ssl, bio, bio);
 	return f;
 }
 

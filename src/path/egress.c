@@ -85,14 +85,9 @@ static void narrow(struct flow *f, size_t record_len)
 static void send_records(struct path *p)
 {
 	struct flow *f = p->sending->datagram->owner;
-	struct udp_batch batch = { .records = p->records, .len = p->run.len, .stride = p->run.stride };
 	struct udp_sent sent;
 
-	if (f->udp != &f->own) {
-		batch.to = &f->peer;
-		batch.from = &f->local;
-	}
-	udp_send_batch(f->udp, &batch, &sent);
+	flow_send(f, p->records, p->run.len, p->run.stride, &sent);
 	if (sent.too_big)
 		narrow(f, p->run.stride);
 	if (sent.gso_off) {
@@ -305,8 +300,8 @@ static enum verdict send_packet(struct path *p, const struct tun_header *header,
 
 static void count_stale(struct path *p, unsigned packets)
 {
-	while (packets--)
-		verdict_count(&p->egress, DROP_QUEUE);
+	if (packets)
+		verdict_add(&p->egress, DROP_QUEUE, packets);
 }
 
 /* One packet or super-packet, lying behind the room for its header at the end of what is gathered. */

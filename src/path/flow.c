@@ -220,17 +220,22 @@ static void put_out_of_use(struct flow *f)
 	pthread_mutex_unlock(&s->tx_lock);
 }
 
-static void on_record(struct datagram *d, const uint8_t *record, size_t len)
+void flow_send(struct flow *f, const uint8_t *records, size_t len, size_t stride, struct udp_sent *sent)
 {
-	struct flow *f = d->owner;
-	struct udp_batch batch = { .records = record, .len = len, .stride = len };
-	struct udp_sent sent;
+	struct udp_batch batch = { .records = records, .len = len, .stride = stride };
 
 	if (f->udp != &f->own) {
 		batch.to = &f->peer;
 		batch.from = &f->local;
 	}
-	udp_send_batch(f->udp, &batch, &sent); /* one that is lost is repeated, or missed by nobody */
+	udp_send_batch(f->udp, &batch, sent);
+}
+
+static void on_record(struct datagram *d, const uint8_t *record, size_t len)
+{
+	struct udp_sent sent;
+
+	flow_send(d->owner, record, len, len, &sent); /* one that is lost is repeated, or missed by nobody */
 }
 
 static void on_changed(struct datagram *d, enum datagram_state was)
@@ -271,15 +276,9 @@ static struct handshake *handshake_of(struct flow *f)
 
 static void on_handshake_send(struct handshake *h, const uint8_t *datagram, size_t len)
 {
-	struct flow *f = h->owner;
-	struct udp_batch batch = { .records = datagram, .len = len, .stride = len };
 	struct udp_sent sent;
 
-	if (f->udp != &f->own) {
-		batch.to = &f->peer;
-		batch.from = &f->local;
-	}
-	udp_send_batch(f->udp, &batch, &sent);
+	flow_send(h->owner, datagram, len, len, &sent);
 }
 
 static void on_handshake_failed(struct handshake *h, const char *why)

@@ -119,6 +119,15 @@ void flow_batch_done(struct flow *f);
 /** flow_session() - Whose it is */
 struct session *flow_session(const struct flow *f);
 
+/**
+ * flow_send() - Give records to the kernel, to where the flow leads
+ * @f:       flow
+ * @records: in a row, @len bytes
+ * @stride:  of each; the last may be shorter
+ * @sent:    what became of them, see udp_send_batch()
+ */
+void flow_send(struct flow *f, const uint8_t *records, size_t len, size_t stride, struct udp_sent *sent);
+
 /** flow_sent() - Under tx_lock, from any worker: a batch of packets was sent by the session's channel on @f */
 void flow_sent(struct flow *f, uint64_t now_ms);
 

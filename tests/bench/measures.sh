@@ -13,7 +13,7 @@ start_listeners()
 		start "iperf3-$port" gw iperf3 -s -p "$port"
 	done
 	for port in "${FLOW_PORTS[@]}"; do
-		try 5 listens tcp "$port" || return 1
+		try 5 listens gw tcp "$port" || return 1
 	done
 }
 

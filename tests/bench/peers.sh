@@ -65,12 +65,6 @@ answers()
 	in_ns client ping -c 1 -W 1 "$1"
 }
 
-# listens tcp|udp PORT: whether somebody at the gateway does
-listens()
-{
-	in_ns gw ss -Hln "--$1" "sport = :$2" | grep -q .
-}
-
 version_of()
 {
 	"$@" 2>&1 | grep -oE '[0-9]+[.][0-9.]+[0-9]' | head -n 1
@@ -94,7 +88,7 @@ relay_up()
 		;;
 	tcp)
 		start relay-gw gw "$TOOLS/relay" listen relay0 192.0.2.1 7000
-		try 5 listens tcp 7000 || not_up "does not listen" || return
+		try 5 listens gw tcp 7000 || not_up "does not listen" || return
 		start relay-client client "$TOOLS/relay" connect relay0 192.0.2.1 7000
 		;;
 	esac
@@ -180,7 +174,7 @@ openvpn_up()
 	esac
 	start openvpn-gw gw openvpn "${common[@]}" "${gateway[@]}" --port 1194 --server 10.8.0.0 255.255.255.0 --dh none \
 		--cert "$PKI/issued/vpn.bench.crt" --key "$PKI/private/vpn.bench.key"
-	try 10 listens "$1" 1194 || not_up "does not listen" || return
+	try 10 listens gw "$1" 1194 || not_up "does not listen" || return
 	start openvpn-client client openvpn "${common[@]}" "${client[@]}" --client --nobind --remote 192.0.2.1 1194 \
 		--cert "$PKI/issued/alice.crt" --key "$PKI/private/alice.key" --remote-cert-tls server
 	say note "$peer" "$(version_of openvpn --version), AES-128-GCM"
@@ -197,7 +191,7 @@ ocserv_up()
 	[[ $1 = dtls ]] || options=(--no-dtls)
 	write_ocserv_config
 	start ocserv gw ocserv -f -c "$WORK/ocserv.conf"
-	try 5 listens tcp 443 || not_up "does not listen" || return
+	try 5 listens gw tcp 443 || not_up "does not listen" || return
 	: >"$WORK/openconnect.log"
 	start openconnect client openconnect --non-inter --cafile "$PKI/ca.crt" --resolve vpn.bench:192.0.2.1 -i oct0 \
 		-m $INNER_MTU -c "$PKI/issued/alice.crt" -k "$PKI/private/alice.key" "${options[@]}" https://vpn.bench/
@@ -217,26 +211,8 @@ openconnect_suite()
 
 write_ocserv_config()
 {
-	cat >"$WORK/ocserv.conf" <<-END
-		auth = "certificate"
-		ca-cert = $PKI/ca.crt
-		server-cert = $PKI/issued/vpn.bench.crt
-		server-key = $PKI/private/vpn.bench.key
-		cert-user-oid = 2.5.4.3
-		tcp-port = 443
-		udp-port = 443
-		run-as-user = nobody
-		run-as-group = nogroup
-		socket-file = $WORK/ocserv.sock
-		pid-file = $WORK/ocserv.pid
-		device = vpnt
-		route = 10.88.0.0/24
-		ipv4-network = 10.88.0.0/24
-		mtu = $INNER_MTU
-		output-buffer = 1000
-		rekey-time = 86400
-		cookie-timeout = 60
-	END
+	ocserv_config vpn.bench 'udp-port = 443' 'route = 10.88.0.0/24' 'ipv4-network = 10.88.0.0/24' \
+		"mtu = $INNER_MTU" 'output-buffer = 1000' 'rekey-time = 86400' 'cookie-timeout = 60'
 }
 
 # --- WireGuard in user space; WIREGUARD_GO= names another one ---

@@ -206,28 +206,10 @@ check "by datagrams all the while" never_recorded alice '"transport"' event=reke
 stop alice
 stop gw
 
-
 # An adit client at ocserv
-cat >"$WORK/ocserv.conf" <<END
-auth = "certificate"
-ca-cert = $PKI/ca.crt
-server-cert = $PKI/issued/vpn.test.crt
-server-key = $PKI/private/vpn.test.key
-cert-user-oid = 2.5.4.3
-tcp-port = 443
-udp-port = 443
-run-as-user = nobody
-run-as-group = nogroup
-socket-file = $WORK/ocserv.sock
-device = vpnt
-ipv4-network = 10.88.0.0/24
-END
+ocserv_config vpn.test 'udp-port = 443' 'ipv4-network = 10.88.0.0/24'
 start ocserv gw ocserv -f -c "$WORK/ocserv.conf"
-listens()
-{
-	in_ns gw ss -Hltn 'sport = :443' | grep -q .
-}
-try 10 listens
+try 10 listens gw tcp 443
 start_client alice alice alice 192.0.2.1:443 'trust.name="vpn.test"'
 check "our client has datagrams at ocserv" try 15 goes_by alice vpn.test dtls
 alice4=$(ctl alice sessions --json | json_field 0/ipv4)

@@ -322,6 +322,34 @@ server_config()
 		"control=\"$WORK/$label.sock\"" 'user="nobody"' "$@"
 }
 
+# ocserv_config CERTIFICATE LINE...: $WORK/ocserv.conf for the gateway of that name, with these lines besides
+ocserv_config()
+{
+	local certificate=$1
+	shift
+	chmod 0755 "$PKI" "$PKI/issued" # ocserv's workers read the certificates again
+	cat >"$WORK/ocserv.conf" <<-END
+		auth = "certificate"
+		ca-cert = $PKI/ca.crt
+		server-cert = $PKI/issued/$certificate.crt
+		server-key = $PKI/private/$certificate.key
+		cert-user-oid = 2.5.4.3
+		tcp-port = 443
+		run-as-user = nobody
+		run-as-group = nogroup
+		socket-file = $WORK/ocserv.sock
+		pid-file = $WORK/ocserv.pid
+		device = vpnt
+	END
+	printf '%s\n' "$@" >>"$WORK/ocserv.conf"
+}
+
+# listens NS tcp|udp PORT: whether somebody there does
+listens()
+{
+	in_ns "$1" ss -Hln "--$2" "sport = :$3" | grep -q .
+}
+
 # client_config LABEL CERTIFICATE HOST:PORT [KEY=VALUE]...: $WORK/LABEL.conf
 client_config()
 {

@@ -20,43 +20,15 @@ in_ns client ip route add default via 192.0.2.1
 in_ns gw ip addr add 10.99.0.1/32 dev lo
 in_ns gw ip addr add fd99::1/128 dev lo
 make_pki vpn.test alice
-chmod 0755 "$PKI" "$PKI/issued" # ocserv's workers read the certificates again
 
-cat >"$WORK/ocserv.conf" <<END
-auth = "certificate"
-ca-cert = $PKI/ca.crt
-server-cert = $PKI/issued/vpn.test.crt
-server-key = $PKI/private/vpn.test.key
-cert-user-oid = 2.5.4.3
-tcp-port = 443
-run-as-user = nobody
-run-as-group = nogroup
-socket-file = $WORK/ocserv.sock
-pid-file = $WORK/ocserv.pid
-device = vpnt
-ipv4-network = 10.88.0.0/24
-ipv6-network = fd88::/64
-ipv6-subnet-prefix = 128
-route = 10.99.0.0/16
-route = fd99::/64
-no-route = 10.99.7.0/24
-dns = 10.88.0.1
-default-domain = corp.example
-rekey-time = $REKEY
-rekey-method = new-tunnel
-dpd = $DPD
-cookie-timeout = 60
-END
+ocserv_config vpn.test 'ipv4-network = 10.88.0.0/24' 'ipv6-network = fd88::/64' 'ipv6-subnet-prefix = 128' \
+	'route = 10.99.0.0/16' 'route = fd99::/64' 'no-route = 10.99.7.0/24' 'dns = 10.88.0.1' \
+	'default-domain = corp.example' "rekey-time = $REKEY" 'rekey-method = new-tunnel' "dpd = $DPD" 'cookie-timeout = 60'
 
 start_ocserv()
 {
 	start ocserv gw ocserv -f -d 2 -c "$WORK/ocserv.conf"
-	try 5 listening || diag "ocserv does not listen"
-}
-
-listening()
-{
-	in_ns gw ss -Hltn 'sport = :443' | grep -q .
+	try 5 listens gw tcp 443 || diag "ocserv does not listen"
 }
 
 # event SECONDS FIELD=PATTERN...: of the client since mark_events; leaves the line in $line

@@ -13,32 +13,12 @@ make_ns gw client
 link_ns gw 192.0.2.1/24 client 192.0.2.2/24
 make_pki vpn.test alice
 
-listening()
-{
-	in_ns gw ss -Hltn 'sport = :443' | grep -q .
-}
-
 # start_ocserv NETWORK DNS
 start_ocserv()
 {
-	cat >"$WORK/ocserv.conf" <<-END
-		auth = "certificate"
-		ca-cert = $PKI/ca.crt
-		server-cert = $PKI/issued/vpn.test.crt
-		server-key = $PKI/private/vpn.test.key
-		cert-user-oid = 2.5.4.3
-		tcp-port = 443
-		run-as-user = nobody
-		run-as-group = nogroup
-		socket-file = $WORK/ocserv.sock
-		pid-file = $WORK/ocserv.pid
-		device = vpnt
-		ipv4-network = $1
-		route = 10.99.0.0/16
-		dns = $2
-	END
+	ocserv_config vpn.test "ipv4-network = $1" 'route = 10.99.0.0/16' "dns = $2"
 	start ocserv gw ocserv -f -d 1 -c "$WORK/ocserv.conf"
-	try 5 listening || diag "ocserv does not listen"
+	try 5 listens gw tcp 443 || diag "ocserv does not listen"
 }
 
 start_ocserv 169.254.7.0/24 10.88.0.1
