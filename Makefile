@@ -76,14 +76,16 @@ $(BUILD)/adit.conf.5: docs/adit.conf.5.in $(BUILD)/adit
 unit: $(UNITS)
 	$(Q)CMOCKA_MESSAGE_OUTPUT=TAP $(PROVE) -j 2 --exec '' $(UNITS)
 
-# What records cost on this machine. Not one of the checks: it judges nothing.
-bench: $(BUILD)/bench/bench_records
-	$(Q)$<
+# What records, and packets on their whole way, cost on this machine. Not one of the checks: it judges nothing.
+OWN_BENCHES := $(BUILD)/bench/bench_records $(BUILD)/bench/bench_path
 
-$(BUILD)/bench/bench_records: tests/bench/bench_records.c $(BUILD)/unit.a
+bench: $(OWN_BENCHES)
+	$(Q)for bench in $^; do $$bench || exit 1; done
+
+$(OWN_BENCHES): $(BUILD)/bench/%: tests/bench/%.c $(BUILD)/unit.a
 	$(call say,CC,$@)
 	$(Q)mkdir -p $(@D)
-	$(Q)$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) -MMD -MP $(ALL_LDFLAGS) -o $@ $< $(BUILD)/unit.a $(ALL_LIBS)
+	$(Q)$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) -Itests/unit -MMD -MP $(ALL_LDFLAGS) -o $@ $< $(BUILD)/unit.a $(ALL_LIBS)
 
 # Probes that need our objects: the monitor with an engine for tests only, and the kernel's offloads beside ours; the
 # general rule below takes none.
@@ -222,4 +224,4 @@ uninstall:
 clean:
 	rm -rf build
 
--include $(OBJS:.o=.d) $(UNITS:=.d) $(OWN_PROBES:=.d) $(FUZZ_OBJS:.o=.d)
+-include $(OBJS:.o=.d) $(UNITS:=.d) $(OWN_PROBES:=.d) $(OWN_BENCHES:=.d) $(FUZZ_OBJS:.o=.d)
