@@ -24,7 +24,7 @@
 
 enum { CHAIN_DEPTH_MAX = 8, SECURITY_LEVEL = 2 };
 
-#define CIPHERSUITES "TLS_AES_256_GCM_SHA384:TLS_AES_128_GCM_SHA256:TLS_CHACHA20_POLY1305_SHA256"
+#define CIPHERSUITES "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256"
 
 /* In order of preference: the name that lists take, and the one that libssl gives back. */
 static const struct {
