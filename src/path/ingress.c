@@ -223,19 +223,24 @@ static int take_frames(struct path *p, struct channel *c, struct buf *plain, uin
 	return r == ERR_PROTO || used == ERR_PROTO ? ERR_PROTO : 0;
 }
 
-/* What is not a whole frame yet stays in the channel; the worker's own memory is for the batch. */
+/* What is not a whole frame yet waits in the channel; the worker's own memory is for the batch. */
 static int keep_rest(struct channel *c, struct buf *plain)
 {
 	int r = 0;
 
-	if (plain == &c->plain) {
-		if (!buf_len(plain))
-			buf_fini(plain);
-		return 0;
-	}
 	if (buf_len(plain) && c->state != CHANNEL_CLOSED)
 		r = buf_append(&c->plain, buf_data(plain), buf_len(plain));
+	else
+		buf_fini(&c->plain);
 	buf_clear(plain);
+	return r;
+}
+
+static int take_rest(struct channel *c, struct buf *plain)
+{
+	int r = buf_append(plain, buf_data(&c->plain), buf_len(&c->plain));
+
+	buf_clear(&c->plain); /* its memory is for the next rest: in bulk there nearly always is one */
 	return r;
 }
 
@@ -275,12 +280,16 @@ static const char *end_reason(int opened, int framed)
 /* Opens and delivers @len bytes off the wire. */
 static void ingress_bytes(struct path *p, struct channel *c, const uint8_t *wire, size_t len, uint64_t now_ms)
 {
-	struct buf *plain = buf_len(&c->plain) ? &c->plain : &p->plain;
-	size_t before = buf_len(plain);
+	struct buf *plain = &p->plain;
+	size_t before = buf_len(&c->plain);
 	const char *why;
 	int opened, framed = 0;
 
 	p->now_ms = now_ms;
+	if (buf_len(&c->plain) && take_rest(c, plain) < 0) {
+		session_gone(c->session, c, err_text(ERR_NOMEM), now_ms);
+		return;
+	}
 	opened = records_open(c->records, wire, len, plain);
 	if (opened < 0 && opened != ERR_EOF) {
 		report_lost(c);
