@@ -8,14 +8,6 @@
 
 #include "base/err.h"
 
-struct addr addr_from_bytes(const void *bytes, unsigned bits)
-{
-	struct addr a = { .family = bits == 32 ? ADDR_V4 : ADDR_V6 };
-
-	memcpy(a.bytes, bytes, bits / 8);
-	return a;
-}
-
 int addr_parse(const char *text, struct addr *out)
 {
 	uint8_t bytes[16];
@@ -37,11 +29,6 @@ const char *addr_format(const struct addr *a, char *out)
 	if (a->family != ADDR_NONE)
 		inet_ntop(a->family == ADDR_V4 ? AF_INET : AF_INET6, a->bytes, out, ADDR_TEXT_LEN);
 	return out;
-}
-
-bool addr_equal(const struct addr *a, const struct addr *b)
-{
-	return a->family == b->family && !memcmp(a->bytes, b->bytes, sizeof(a->bytes));
 }
 
 /* The finalizer of splitmix64: each bit of @x reaches each of the result. */
@@ -130,37 +117,4 @@ bool prefix_contains(const struct prefix *p, const struct addr *a)
 bool prefix_overlaps(const struct prefix *p, const struct prefix *q)
 {
 	return p->len <= q->len ? prefix_contains(p, &q->addr) : prefix_contains(q, &p->addr);
-}
-
-bool addr_is_loopback(const struct addr *a)
-{
-	static const uint8_t v6[16] = { [15] = 1 };
-	static const uint8_t mapped[13] = { [10] = 0xff, [11] = 0xff, [12] = 127 };
-
-	if (a->family == ADDR_V4)
-		return a->bytes[0] == 127;
-	return a->family == ADDR_V6 && (!memcmp(a->bytes, v6, 16) || !memcmp(a->bytes, mapped, 13));
-}
-
-bool addr_is_link_local(const struct addr *a)
-{
-	if (a->family == ADDR_V4)
-		return a->bytes[0] == 169 && a->bytes[1] == 254;
-	return a->family == ADDR_V6 && a->bytes[0] == 0xfe && (a->bytes[1] & 0xc0) == 0x80;
-}
-
-bool addr_is_multicast(const struct addr *a)
-{
-	static const uint8_t broadcast[4] = { 255, 255, 255, 255 };
-
-	if (a->family == ADDR_V4)
-		return (a->bytes[0] & 0xf0) == 0xe0 || !memcmp(a->bytes, broadcast, 4);
-	return a->family == ADDR_V6 && a->bytes[0] == 0xff;
-}
-
-bool addr_is_unspecified(const struct addr *a)
-{
-	static const uint8_t zero[16];
-
-	return a->family != ADDR_NONE && !memcmp(a->bytes, zero, sizeof(zero));
 }

@@ -25,5 +25,6 @@ void secrets_note(struct secrets *s, const char *line)
 
 void secrets_fini(struct secrets *s)
 {
-	explicit_bzero(s, sizeof(*s));
+	explicit_bzero(&s->client, sizeof(s->client));
+	explicit_bzero(&s->server, sizeof(s->server));
 }

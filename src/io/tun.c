@@ -115,10 +115,11 @@ int tun_write(int fd, const struct tun_header *header, const uint8_t *packet, si
 
 int tun_write_parts(int fd, const struct tun_header *header, const struct iovec *pieces, size_t n)
 {
-	struct iovec parts[1 + TUN_PARTS_MAX] = { { (void *)header, TUN_HEADER_LEN } };
+	struct iovec parts[1 + TUN_PARTS_MAX]; /* no more of it is touched than is used */
 	ssize_t written;
 
 	assert(n <= TUN_PARTS_MAX);
+	parts[0] = (struct iovec){ (void *)header, TUN_HEADER_LEN };
 	memcpy(parts + 1, pieces, n * sizeof(parts[0]));
 	do
 		written = writev(fd, parts, 1 + (int)n);

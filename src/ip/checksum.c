@@ -81,14 +81,6 @@ uint64_t checksum_pseudo(const uint8_t *packet, uint8_t protocol, size_t len)
 	return checksum_add(tail, packet + 8, 32);
 }
 
-uint16_t checksum_fold(uint64_t sum)
-{
-	sum = (sum & 0xffffffff) + (sum >> 32);
-	sum = (sum & 0xffff) + (sum >> 16);
-	sum = (sum & 0xffff) + (sum >> 16);
-	return (uint16_t)((sum & 0xffff) + (sum >> 16));
-}
-
 int checksum_finish(uint8_t *packet, size_t len, size_t start, size_t offset)
 {
 	uint16_t sum;

@@ -27,7 +27,13 @@ uint64_t checksum_add(uint64_t sum, const void *data, size_t len);
 uint64_t checksum_pseudo(const uint8_t *packet, uint8_t protocol, size_t len);
 
 /** checksum_fold() - Fold to 16 bits, not inverted, in the byte order the data had (store it as it is) */
-uint16_t checksum_fold(uint64_t sum);
+static inline uint16_t checksum_fold(uint64_t sum)
+{
+	sum = (sum & 0xffffffff) + (sum >> 32);
+	sum = (sum & 0xffff) + (sum >> 16);
+	sum = (sum & 0xffff) + (sum >> 16);
+	return (uint16_t)((sum & 0xffff) + (sum >> 16));
+}
 
 /**
  * checksum_finish() - Complete a checksum marked VIRTIO_NET_HDR_F_NEEDS_CSUM

@@ -65,9 +65,10 @@ static bool checksum_holds(const struct super *s)
 	return checksum_fold(checksum_add(checksum_pseudo(s->packet, protocol, l4_len), l4_of(s), l4_len)) == 0xffff;
 }
 
+/* That of a partial one has been looked at: offload_check() does, before it says so. */
 static bool ip_header_holds(const struct super *s)
 {
-	return !is_ipv4(s->packet) || checksum_fold(checksum_add(0, s->packet, IPV4_LEN)) == 0xffff;
+	return s->partial || !is_ipv4(s->packet) || checksum_fold(checksum_add(0, s->packet, IPV4_LEN)) == 0xffff;
 }
 
 /* A datagram over IPv4 may go without a checksum (RFC 768); merged, it gets one. */

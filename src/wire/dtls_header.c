@@ -2,46 +2,48 @@
 /* The header of a DTLS record. */
 #include "wire/dtls_header.h"
 
-static uint64_t read_be(const uint8_t *at, size_t len)
-{
-	uint64_t value = 0;
+#include <endian.h>
+#include <string.h>
 
-	while (len--)
-		value = value << 8 | *at++;
-	return value;
+/* Epoch and number lie side by side, 8 bytes; the length behind them. */
+enum { VERSION_AT = 1, EPOCH_AT = 3, LENGTH_AT = 11, NUMBER_BITS = 48 };
+
+static uint16_t read16(const uint8_t *at)
+{
+	return (uint16_t)(at[0] << 8 | at[1]);
 }
 
-static void write_be(uint8_t *at, size_t len, uint64_t value)
+static void write16(uint8_t *at, size_t value)
 {
-	for (; len--; value >>= 8)
-		at[len] = (uint8_t)value;
+	at[0] = (uint8_t)(value >> 8);
+	at[1] = (uint8_t)value;
 }
 
 enum verdict dtls_header_parse(const uint8_t *data, size_t len, struct dtls_record *out)
 {
-	size_t body_len;
+	uint64_t sequence;
 
-	if (len < DTLS_HEADER_LEN)
+	if (len < DTLS_HEADER_LEN || read16(data + LENGTH_AT) > len - DTLS_HEADER_LEN)
 		return DROP_RECORD;
-	body_len = (size_t)read_be(data + 11, 2);
-	if (body_len > len - DTLS_HEADER_LEN)
-		return DROP_RECORD;
+	memcpy(&sequence, data + EPOCH_AT, sizeof(sequence));
+	sequence = be64toh(sequence);
 	*out = (struct dtls_record){
 		.type = data[0],
-		.version = (uint16_t)read_be(data + 1, 2),
-		.epoch = (uint16_t)read_be(data + 3, 2),
-		.number = read_be(data + 5, 6),
+		.version = read16(data + VERSION_AT),
+		.epoch = (uint16_t)(sequence >> NUMBER_BITS),
+		.number = sequence & ((UINT64_C(1) << NUMBER_BITS) - 1),
 		.body = data + DTLS_HEADER_LEN,
-		.len = body_len,
+		.len = read16(data + LENGTH_AT),
 	};
 	return PASS;
 }
 
 void dtls_header_write(uint8_t type, uint16_t epoch, uint64_t number, size_t body_len, uint8_t out[DTLS_HEADER_LEN])
 {
+	uint64_t sequence = htobe64((uint64_t)epoch << NUMBER_BITS | number);
+
 	out[0] = type;
-	write_be(out + 1, 2, DTLS_VERSION_1_2);
-	write_be(out + 3, 2, epoch);
-	write_be(out + 5, 6, number);
-	write_be(out + 11, 2, body_len);
+	write16(out + VERSION_AT, DTLS_VERSION_1_2);
+	memcpy(out + EPOCH_AT, &sequence, sizeof(sequence));
+	write16(out + LENGTH_AT, body_len);
 }
