@@ -147,5 +147,5 @@ run_time()
 	local pid
 	for pid in $(ip netns pids "$NS-$1"); do
 		cat /proc/"$pid"/task/*/schedstat
-	done | awk '{ sum += $1 } END { printf "%d\n", sum }'
+	done | awk '{ sum += $1 } END { printf "%.0f\n", sum }'
 }
