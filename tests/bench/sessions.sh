@@ -72,7 +72,7 @@ speed_of()
 	timeout -k 5 60 taskset -c 0 openssl speed -seconds "$(((seconds + 2) / 3))" "$1" 2>>"$WORK/openssl.log"
 }
 
-# --- many sessions that say nothing ---
+# --- many sessions that say nothing, on both channels ---
 
 session_measure_idle()
 {
@@ -86,14 +86,23 @@ session_measure_idle()
 	rm -f "$WORK/tlsload"
 	ip netns exec "$NS-client" taskset -c $LAST_CORE "$TOOLS/tlsload" sessions 192.0.2.1 443 $count "${crowd[@]}" \
 		<>"$WORK/endless" >"$WORK/tlsload" 2>"$WORK/tlsload.log" &
-	try $((count / 20 + 60)) test -s "$WORK/tlsload" || not_up "the sessions do not come up" || return
+	try $((count / 20 + 60)) load_stands $! && [[ -s $WORK/tlsload ]] ||
+		not_up "the sessions do not come up: $(head -n 1 "$WORK/tlsload.log")" || return
 	read -r came time <"$WORK/tlsload"
 	((came == count)) || not_up "$((count - came)) of $count sessions were refused" || return
-	((count == $(ctl gw sessions --json | grep -o '"name"' | wc -l))) || not_up "sessions were lost" || return
+	ctl gw sessions --json >"$WORK/sessions"
+	((count == $(grep -o '"name"' "$WORK/sessions" | wc -l))) || not_up "sessions were lost" || return
+	((count == $(grep -o '"transport": *"dtls"' "$WORK/sessions" | wc -l))) || not_up "not all are on datagrams" || return
 	emit idlecount $count
 	emit idletime "$time"
 	emit idlepss "$(per $(($(memory_kib Pss) - pss)) $count)"
 	emit idlerss "$(per $(($(memory_kib Rss) - rss)) $count)"
+}
+
+# load_stands PID: or has ended without
+load_stands()
+{
+	[[ -s $WORK/tlsload ]] || has_ended "$1"
 }
 
 # memory_kib Pss|Rss: of the gateway's processes together
