@@ -182,7 +182,8 @@ static int load_crls(X509_STORE *store, const char *text, STACK_OF(X509) * cas, 
 			r = complain_openssl(fault, "a revocation list cannot be used");
 	for (int i = 0; i < sk_X509_num(cas) && !r; i++)
 		warn_without_crl(sk_X509_value(cas, i), crls);
-	X509_STORE_set_flags(store, X509_V_FLAG_CRL_CHECK | X509_V_FLAG_CRL_CHECK_ALL);
+	if (!r && !verify_by_crls(store))
+		r = ERR_NOMEM;
 	sk_X509_CRL_pop_free(crls, X509_CRL_free);
 	return r;
 }

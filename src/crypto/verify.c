@@ -35,6 +35,22 @@ static const struct refusal {
 	{ X509_V_ERR_UNABLE_TO_GET_CRL, X509_V_ERR_CERT_REJECTED, "revocation list does not fit the certificate" },
 };
 
+/* libcrypto's own check of one list: its scope, its dates, its signature. */
+static X509_STORE_CTX_check_crl_fn check_list;
+
+/*
+ * libcrypto asks for a list for the root, too, which is the one that the certificate below the root was checked by: its
+ * signature need not be verified twice.
+ */
+static int on_list(X509_STORE_CTX *sc, X509_CRL *crl)
+{
+	int depth = X509_STORE_CTX_get_error_depth(sc);
+
+	if (depth > 0 && depth == sk_X509_num(X509_STORE_CTX_get0_chain(sc)) - 1)
+		return 1;
+	return check_list(sc, crl);
+}
+
 static const struct refusal *find_refusal(int error)
 {
 	for (size_t i = 0; i < sizeof(refusals) / sizeof(refusals[0]); i++)
@@ -108,6 +124,20 @@ static bool refuse(X509_STORE_CTX *sc, int error, const char *text, char reason[
 	X509_STORE_CTX_set_error(sc, error);
 	snprintf(reason, TLS_TEXT_LEN, "%s", text);
 	return false;
+}
+
+bool verify_by_crls(X509_STORE *store)
+{
+	X509_STORE_CTX *sc = X509_STORE_CTX_new();
+	bool ok = sc && X509_STORE_CTX_init(sc, store, NULL, NULL);
+
+	if (ok) {
+		check_list = X509_STORE_CTX_get_check_crl(sc); /* of a store that has none of its own: libcrypto's */
+		X509_STORE_set_check_crl(store, on_list);
+		X509_STORE_set_flags(store, X509_V_FLAG_CRL_CHECK | X509_V_FLAG_CRL_CHECK_ALL);
+	}
+	X509_STORE_CTX_free(sc);
+	return ok;
 }
 
 bool verify_usage(X509 *cert, enum tls_role role)

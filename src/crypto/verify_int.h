@@ -28,6 +28,11 @@ struct verify_policy {
 bool verify_peer(X509_STORE_CTX *sc, const struct verify_policy *policy, struct tls_identity_proof *proof,
 		 char reason[TLS_TEXT_LEN]);
 
+/** verify_by_crls() - From now on chains over @store are checked against its revocation lists. Return: false without
+ * memory
+ */
+bool verify_by_crls(X509_STORE *store);
+
 /** verify_usage() - Whether a certificate's extended key usage is present and names the work of @role */
 bool verify_usage(X509 *cert, enum tls_role role);
 

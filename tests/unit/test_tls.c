@@ -511,6 +511,17 @@ static void list_forged_in_the_issuers_name_refuses(void **state)
 	assert_client_refused(server, good_client(), 42, "revocation list is not signed by the issuer");
 }
 
+static void list_forged_in_the_roots_name_refuses_below_an_intermediate(void **state)
+{
+	const struct testpki_cert *middle = testpki_ca(root, "middle"), *bob = testpki_client(middle, "bob");
+	struct tls_settings server = good_server(), client = testtls_client_settings(root, bob);
+
+	(void)state;
+	client.certificate = testpki_join(bob->pem, middle->pem);
+	server.crl = testpki_crl(testpki_ca(NULL, "root"), NULL, -3600, TESTPKI_DAY);
+	assert_client_refused(server, client, 42, "revocation list is not signed by the issuer (issuer CN=middle)");
+}
+
 static void handshake_works_one_byte_at_a_time(void **state)
 {
 	struct testtls_pair p = { .server = testtls_begin(good_server()), .client = testtls_begin(good_client()) };
@@ -784,6 +795,7 @@ int main(void)
 		cmocka_unit_test(lapsed_list_refuses_when_strict),
 		cmocka_unit_test(issuer_without_list_is_accepted),
 		cmocka_unit_test(list_forged_in_the_issuers_name_refuses),
+		cmocka_unit_test(list_forged_in_the_roots_name_refuses_below_an_intermediate),
 		cmocka_unit_test(handshake_works_one_byte_at_a_time),
 		cmocka_unit_test(server_has_started_with_a_whole_hello_only),
 		cmocka_unit_test(garbage_fails_with_a_reason),
