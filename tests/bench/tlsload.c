@@ -20,6 +20,7 @@
 #include <arpa/inet.h>
 #include <endian.h>
 #include <errno.h>
+#include <netinet/tcp.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -140,7 +141,11 @@ static void open_socket(struct client *c, int type, const struct sockaddr_in *to
 
 static void begin(struct client *c)
 {
+	static const int yes = 1;
+
 	open_socket(c, SOCK_STREAM, &gateway);
+	/* As stock clients do: what follows the handshake must not wait for a delayed acknowledgement. */
+	setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof(yes));
 	c->ssl = SSL_new(contexts[(size_t)(c - clients) % contexts_len]);
 	begun++;
 	c->stage = STAGE_HANDSHAKE;
