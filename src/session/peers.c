@@ -25,17 +25,20 @@ struct cookie {
 	uint8_t bytes[COOKIE_BYTES];
 	uint64_t expires_ms;     /* while it has no session */
 	struct session *session; /* borrowed from the peer's list */
-	bool admitted;           /* between peers_admit() and peers_enter() or peers_release() */
+	bool taken;              /* by a session, or by an admission that may end in one */
 	TAILQ_ENTRY(cookie) next;
 };
+
+TAILQ_HEAD(cookies, cookie);
 
 struct peer {
 	char name[TLS_NAME_LEN];
 	char root[TLS_ROOT_LEN];
 	const struct conf_client *fixed;
-	TAILQ_HEAD(, cookie) cookies;
+	struct cookies waiting;         /* oldest first, few: PEER_COOKIES_MAX */
+	struct cookies taken;           /* newest first: that is the one that is looked for next */
 	TAILQ_HEAD(, session) sessions; /* oldest first, referenced */
-	size_t cookies_len, sessions_len;
+	size_t waiting_len, sessions_len;
 	size_t admitted; /* sessions to be: they count like those that are */
 	LIST_ENTRY(peer) bucket;
 };
@@ -84,7 +87,8 @@ static struct peer *get_peer(struct peers *p, const struct tls_identity_proof *p
 	snprintf(peer->name, sizeof(peer->name), "%s", proof->name);
 	snprintf(peer->root, sizeof(peer->root), "%s", proof->root);
 	peer->fixed = find_fixed(p->conf, proof->name);
-	TAILQ_INIT(&peer->cookies);
+	TAILQ_INIT(&peer->waiting);
+	TAILQ_INIT(&peer->taken);
 	TAILQ_INIT(&peer->sessions);
 	LIST_INSERT_HEAD(&p->buckets[bucket_of(peer->name)], peer, bucket);
 	return peer;
@@ -92,39 +96,43 @@ static struct peer *get_peer(struct peers *p, const struct tls_identity_proof *p
 
 static void forget_peer_if_idle(struct peer *peer)
 {
-	if (peer->cookies_len || peer->sessions_len)
+	if (peer->waiting_len || peer->sessions_len || !TAILQ_EMPTY(&peer->taken))
 		return;
 	LIST_REMOVE(peer, bucket);
 	free(peer);
 }
 
+static void add_cookie(struct peer *peer, struct cookie *c)
+{
+	TAILQ_INSERT_TAIL(&peer->waiting, c, next);
+	peer->waiting_len++;
+}
+
+static void unlist_cookie(struct peer *peer, struct cookie *c)
+{
+	TAILQ_REMOVE(c->taken ? &peer->taken : &peer->waiting, c, next);
+	peer->waiting_len -= !c->taken;
+}
+
+static void take_cookie(struct peer *peer, struct cookie *c)
+{
+	unlist_cookie(peer, c);
+	c->taken = true;
+	TAILQ_INSERT_HEAD(&peer->taken, c, next);
+}
+
+static void put_cookie_back(struct peer *peer, struct cookie *c)
+{
+	unlist_cookie(peer, c);
+	c->taken = false;
+	add_cookie(peer, c);
+}
+
 static void drop_cookie(struct peer *peer, struct cookie *c)
 {
-	TAILQ_REMOVE(&peer->cookies, c, next);
-	peer->cookies_len--;
+	unlist_cookie(peer, c);
 	explicit_bzero(c, sizeof(*c));
 	free(c);
-}
-
-static bool in_use(const struct cookie *c)
-{
-	return c->session || c->admitted;
-}
-
-/* Room for one more: of those that wait, the oldest goes. */
-static void limit_cookies(struct peer *peer)
-{
-	struct cookie *c, *oldest = NULL;
-	size_t waiting = 0;
-
-	TAILQ_FOREACH(c, &peer->cookies, next) {
-		if (in_use(c))
-			continue;
-		waiting++;
-		oldest = oldest ? oldest : c;
-	}
-	if (waiting >= PEER_COOKIES_MAX)
-		drop_cookie(peer, oldest);
 }
 
 static bool same_secret(const uint8_t *a, const uint8_t *b, size_t len)
@@ -137,19 +145,30 @@ static bool same_secret(const uint8_t *a, const uint8_t *b, size_t len)
 	return !diff;
 }
 
+static struct cookie *find_among(struct cookies *cookies, const uint8_t bytes[COOKIE_BYTES])
+{
+	struct cookie *c;
+
+	TAILQ_FOREACH(c, cookies, next)
+		if (same_secret(c->bytes, bytes, COOKIE_BYTES))
+			return c;
+	return NULL;
+}
+
 static struct cookie *find_cookie(struct peer *peer, const char *text, uint64_t now_ms)
 {
 	uint8_t bytes[COOKIE_BYTES];
-	struct cookie *c, *found = NULL;
+	struct cookie *c;
 
 	if (strlen(text) != 2 * COOKIE_BYTES || hex_decode(text, 2 * COOKIE_BYTES, bytes) < 0)
 		return NULL;
-	TAILQ_FOREACH(c, &peer->cookies, next) {
-		if (same_secret(c->bytes, bytes, sizeof(bytes)) && (in_use(c) || now_ms < c->expires_ms))
-			found = c;
-	}
+	c = find_among(&peer->waiting, bytes);
+	if (c && now_ms >= c->expires_ms)
+		c = NULL;
+	else if (!c)
+		c = find_among(&peer->taken, bytes);
 	explicit_bzero(bytes, sizeof(bytes));
-	return found;
+	return c;
 }
 
 static void give_back(struct peers *p, const struct addr *ipv4, const struct addr *ipv6)
@@ -169,7 +188,7 @@ static void take_out(struct peers *p, struct peer *peer, struct session *s)
 	peer->sessions_len--;
 	s->booked = false;
 	give_back(p, &s->ipv4, &s->ipv6);
-	TAILQ_FOREACH(c, &peer->cookies, next) {
+	TAILQ_FOREACH(c, &peer->taken, next) {
 		if (c->session == s) {
 			drop_cookie(peer, c);
 			return;
@@ -304,9 +323,9 @@ int peers_login(struct peers *p, const struct tls_identity_proof *proof, uint64_
 		free(c);
 		return ERR_NOMEM;
 	}
-	limit_cookies(peer);
-	TAILQ_INSERT_TAIL(&peer->cookies, c, next);
-	peer->cookies_len++;
+	if (peer->waiting_len >= PEER_COOKIES_MAX)
+		drop_cookie(peer, TAILQ_FIRST(&peer->waiting));
+	add_cookie(peer, c);
 	hex_encode(c->bytes, sizeof(c->bytes), cookie);
 	pthread_mutex_unlock(&p->lock);
 	return 0;
@@ -335,12 +354,12 @@ static int admit(struct peers *p, struct peer *peer, struct cookie *c, bool ipv4
 {
 	int r;
 
-	if (in_use(c))
+	if (c->taken)
 		return ERR_EXISTS;
 	if ((r = replace_older(p, peer, out)) < 0 || (wants_fixed(peer) && (r = replace_namesakes(p, peer, out)) < 0) ||
 	    (r = lease_both(p, peer, ipv4, ipv6, out)) < 0)
 		return r;
-	c->admitted = true;
+	take_cookie(peer, c);
 	peer->admitted++;
 	return 0;
 }
@@ -365,13 +384,6 @@ int peers_admit(struct peers *p, const struct tls_identity_proof *proof, const c
 	return r;
 }
 
-/* The admission is over; its cookie waits for the next one or has a session now. */
-static void end_admission(struct peer *peer, struct cookie *c)
-{
-	c->admitted = false;
-	peer->admitted--;
-}
-
 void peers_release(struct peers *p, const struct tls_identity_proof *proof, const char *cookie,
 		   const struct admission *a)
 {
@@ -380,24 +392,23 @@ void peers_release(struct peers *p, const struct tls_identity_proof *proof, cons
 	pthread_mutex_lock(&p->lock);
 	give_back(p, &a->ipv4, &a->ipv6);
 	peer = find_peer(p, proof);
-	end_admission(peer, find_cookie(peer, cookie, 0));
+	peer->admitted--;
+	put_cookie_back(peer, find_cookie(peer, cookie, 0));
 	pthread_mutex_unlock(&p->lock);
 }
 
 void peers_enter(struct peers *p, const struct tls_identity_proof *proof, const char *cookie, struct session *s)
 {
-	struct cookie *c;
 	struct peer *peer;
 
 	pthread_mutex_lock(&p->lock);
 	peer = find_peer(p, proof);
-	c = find_cookie(peer, cookie, 0);
-	end_admission(peer, c);
+	peer->admitted--;
+	find_cookie(peer, cookie, 0)->session = s;
 	session_get(s);
 	TAILQ_INSERT_TAIL(&peer->sessions, s, of_peer);
 	peer->sessions_len++;
 	s->booked = true;
-	c->session = s;
 	pthread_mutex_unlock(&p->lock);
 }
 
@@ -434,14 +445,14 @@ void peers_leave(struct peers *p, struct session *s)
 
 static void expire_cookies(struct peer *peer, uint64_t now_ms, uint64_t *next_ms)
 {
-	struct cookie *c = TAILQ_FIRST(&peer->cookies);
+	struct cookie *c = TAILQ_FIRST(&peer->waiting);
 
 	while (c) {
 		struct cookie *after = TAILQ_NEXT(c, next);
 
-		if (!in_use(c) && now_ms >= c->expires_ms)
+		if (now_ms >= c->expires_ms)
 			drop_cookie(peer, c);
-		else if (!in_use(c))
+		else
 			*next_ms = clock_sooner(*next_ms, c->expires_ms);
 		c = after;
 	}
@@ -479,8 +490,10 @@ void peers_free(struct peers *p)
 
 		while ((peer = LIST_FIRST(&p->buckets[i]))) {
 			assert(!peer->sessions_len);
-			while (!TAILQ_EMPTY(&peer->cookies))
-				drop_cookie(peer, TAILQ_FIRST(&peer->cookies));
+			while (!TAILQ_EMPTY(&peer->waiting))
+				drop_cookie(peer, TAILQ_FIRST(&peer->waiting));
+			while (!TAILQ_EMPTY(&peer->taken))
+				drop_cookie(peer, TAILQ_FIRST(&peer->taken));
 			forget_peer_if_idle(peer);
 		}
 	}
