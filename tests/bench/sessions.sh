@@ -115,7 +115,7 @@ memory_kib()
 	echo $sum
 }
 
-# --- a rekey, by the processor time of both ends with and without ---
+# --- a rekey of both channels, by the processor time of both ends with and without ---
 
 session_measure_rekey()
 {
@@ -136,13 +136,15 @@ rekey_run()
 {
 	local generation
 	start_gateway "rekey.seconds=$1" || return
-	start_client alice client alice 192.0.2.1:443 'trust.name="vpn.bench"' "rekey.seconds=$1"
+	start_client alice client alice 192.0.2.1:443 'trust.name="vpn.bench"' 'transport="dtls"' "rekey.seconds=$1"
 	wait_event alice 15 'event=up|session' >/dev/null || not_up "the client does not come up" || return
+	try 10 adit_carries_by dtls || not_up "packets do not go by dtls" || return
 	sleep 1
 	generation=$(generation_now) time_gw=$(run_time gw) time_client=$(run_time client)
 	sleep $((2 * seconds + 3))
 	time_gw=$(($(run_time gw) - time_gw)) time_client=$(($(run_time client) - time_client))
 	rekeys=$(($(generation_now) - generation))
+	try 2 adit_carries_by dtls || not_up "packets no longer go by dtls"
 }
 
 generation_now()
