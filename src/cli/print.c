@@ -6,7 +6,7 @@
 #include <string.h>
 
 enum { CELL_LEN = 512 };
-enum form { AS_IS, AS_BYTES };
+enum form { AS_IS, AS_BYTES, AS_DATAGRAMS };
 
 static const struct column {
 	const char *title;
@@ -17,7 +17,7 @@ static const struct column {
 	{ "IPV6", "ipv6", AS_IS },           { "PEER", "peer", AS_IS },
 	{ "TRANSPORT", "transport", AS_IS }, { "GENERATION", "generation", AS_IS },
 	{ "SINCE", "since", AS_IS },         { "RECEIVED", "rx_bytes", AS_BYTES },
-	{ "SENT", "tx_bytes", AS_BYTES },
+	{ "SENT", "tx_bytes", AS_BYTES },    { "DATAGRAMS", "datagrams", AS_DATAGRAMS },
 };
 enum { COLUMNS = sizeof(columns) / sizeof(columns[0]) };
 
@@ -48,9 +48,25 @@ static void format_bytes(json_int_t bytes, char *out, size_t cap)
 	snprintf(out, cap, unit ? "%.1f %s" : "%.0f %s", n, units[unit]);
 }
 
+/* What keeps packets from them, or how old their keys are. */
+static void format_datagrams(const json_t *datagrams, char out[CELL_LEN])
+{
+	const char *obstacle = json_string_value(json_object_get(datagrams, "obstacle"));
+	const json_t *seconds = json_object_get(datagrams, "key_seconds");
+
+	if (obstacle)
+		escape(obstacle, out, CELL_LEN);
+	else if (json_is_integer(seconds))
+		snprintf(out, CELL_LEN, "keys %" JSON_INTEGER_FORMAT " s old", json_integer_value(seconds));
+	else
+		snprintf(out, CELL_LEN, "-");
+}
+
 static void format_value(const json_t *value, enum form form, char out[CELL_LEN])
 {
-	if (json_is_string(value))
+	if (form == AS_DATAGRAMS)
+		format_datagrams(value, out);
+	else if (json_is_string(value))
 		escape(json_string_value(value), out, CELL_LEN);
 	else if (json_is_integer(value) && form == AS_BYTES)
 		format_bytes(json_integer_value(value), out, CELL_LEN);

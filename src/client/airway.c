@@ -100,6 +100,7 @@ static void on_socket(void *arg, int result, int fd)
 		result = dial(c, fd);
 	if (result < 0) {
 		log_debug("no datagrams: %s", err_text(result));
+		session_no_datagram(c->session, err_text(result));
 		again_later(c);
 	}
 }
@@ -138,6 +139,13 @@ void airway_granted(struct client *c, const struct channel *stream, const struct
 	memcpy(offer->psk, stream->psk, sizeof(offer->psk));
 }
 
+static const char *first_obstacle(const struct client *c)
+{
+	if (c->conf->transport == CONF_TRANSPORT_TLS)
+		return "transport is \"tls\"";
+	return c->airway.offer.id_len ? "no handshake is done yet" : "the gateway does not offer it";
+}
+
 void airway_moved(struct client *c)
 {
 	struct airway *a = &c->airway;
@@ -145,6 +153,7 @@ void airway_moved(struct client *c)
 	a->offer = a->next;
 	a->offer.generation = c->session->generation; /* ocserv does not count them */
 	explicit_bzero(&a->next, sizeof(a->next));
+	session_no_datagram(c->session, first_obstacle(c));
 	begin(c);
 }
 

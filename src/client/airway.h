@@ -24,7 +24,7 @@ void airway_moved(struct client *c);
 /** airway_changed() - Packets go by datagrams, or do so no more */
 void airway_changed(struct client *c);
 
-/** airway_stop() - Dial no more: the stream is lost, or the end has come */
+/** airway_stop() - Dial no more: the generation is over, or the end has come */
 void airway_stop(struct client *c);
 
 #endif

@@ -126,6 +126,11 @@ static void on_lost(struct session *s, const char *why)
 	keeper_lost(s->owner, why);
 }
 
+static void on_generation_over(struct session *s)
+{
+	airway_stop(s->owner);
+}
+
 static void on_over(struct session *s, const char *why, bool by_peer)
 {
 	struct client *c = s->owner;
@@ -175,6 +180,7 @@ const struct session_events client_session_events = {
 	.rekey = on_rekey,
 	.rekey_failed = on_rekey_failed,
 	.lost = on_lost,
+	.generation_over = on_generation_over,
 	.over = on_over,
 	.drained = on_drained,
 	.echo = on_echo,

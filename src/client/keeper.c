@@ -328,7 +328,6 @@ void keeper_lost(struct client *c, const char *why)
 	report_count_add(COUNT_STREAMS_LOST);
 	client_event(c, "reconnecting", why);
 	renew_stop(c);
-	airway_stop(c);
 	path_resume(&c->path); /* packets wait in the session's queue, where they age */
 	if (now - c->up_ms >= STABLE_MS)
 		backoff_init(&c->backoff, now);

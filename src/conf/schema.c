@@ -97,7 +97,7 @@ static const struct schema_key keys[] = {
 	{ "rekey.mib", SCHEMA_INT, SCHEMA_BOTH, RANGE(1, MIB_MAX), .fallback = "65536", .reloadable = true,
 	  AT(rekey.mib), .help = "after this many MiB in one direction" },
 	{ "rekey.stock", SCHEMA_CHOICE, SCHEMA_SERVER, .words = { "strict", "smooth" }, .fallback = "strict",
-	  .reloadable = true, AT(rekey.stock), .later = { "the smooth rekey", { "strict" } },
+	  .reloadable = true, AT(rekey.stock),
 	  .help = "clients other than adit: strict gives datagrams fresh keys too, smooth loses no packet" },
 
 	{ "dpd", SCHEMA_GROUP, SCHEMA_BOTH, .reloadable = true, .help = "detection of dead peers" },

@@ -274,6 +274,27 @@ const char *dtls_failure(const struct dtls *d)
 	return d->failure;
 }
 
+/*
+ * A Finished under other keys is dropped without a word (RFC 6347, section 4.1.2.7), so whoever waits for it knows only
+ * that what should have opened never did.
+ */
+const char *dtls_waiting(const struct dtls *d)
+{
+	switch (SSL_get_state(d->ssl)) {
+	case TLS_ST_SR_CHANGE:
+		return "the client's key is not that of its stream";
+	case TLS_ST_CW_FINISHED:
+		return "the gateway does not answer to our key";
+	default:
+		return "the handshake was not done in time";
+	}
+}
+
+const char *dtls_suite_name(enum aead_cipher cipher)
+{
+	return suites[cipher].name;
+}
+
 const char *dtls_suite(const struct dtls *d)
 {
 	return SSL_CIPHER_get_name(SSL_get_current_cipher(d->ssl));

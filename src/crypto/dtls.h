@@ -94,6 +94,12 @@ uint64_t dtls_deadline(struct dtls *d, uint64_t now_ms);
 /** dtls_failure() - Why it failed: static text without a full stop */
 const char *dtls_failure(const struct dtls *d);
 
+/** dtls_waiting() - What a handshake that is not done waits for, as dtls_failure() would say it */
+const char *dtls_waiting(const struct dtls *d);
+
+/** dtls_suite_name() - "PSK-AES128-GCM-SHA256" and the like; static text */
+const char *dtls_suite_name(enum aead_cipher cipher);
+
 /** dtls_suite() - What was agreed on: "PSK-AES128-GCM-SHA256"; static text, valid after TLS_DONE */
 const char *dtls_suite(const struct dtls *d);
 

@@ -210,13 +210,15 @@ static void take_into_use(struct flow *f)
 		post_all(s, read_wake, 0);
 }
 
-static void put_out_of_use(struct flow *f)
+static void put_out_of_use(struct flow *f, const char *why)
 {
 	struct session *s = f->flows->session;
 
 	pthread_mutex_lock(&s->tx_lock);
-	if (s->datagram == f->datagram)
+	if (s->datagram == f->datagram) {
 		s->datagram = NULL;
+		s->no_datagram = why;
+	}
 	pthread_mutex_unlock(&s->tx_lock);
 }
 
@@ -247,7 +249,7 @@ static void on_changed(struct datagram *d, enum datagram_state was)
 		take_into_use(f);
 	} else if (d->state == DATAGRAM_OVER) {
 		log_debug("datagrams end name=%s generation=%u: %s", f->flows->session->name, d->generation, d->why);
-		put_out_of_use(f);
+		put_out_of_use(f, d->why);
 	}
 	tell_home(f->flows->session);
 	wake(f->flows);
@@ -287,6 +289,7 @@ static void on_handshake_failed(struct handshake *h, const char *why)
 
 	log_debug("datagram handshake failed name=%s generation=%u: %s", f->flows->session->name, h->generation, why);
 	f->flows->failure = why;
+	session_no_datagram(f->flows->session, why);
 	wake(f->flows);
 }
 
@@ -309,13 +312,14 @@ static void on_handshake_done(struct handshake *h)
 	struct dtls_keys keys;
 
 	if (f->datagram) { /* the peer has begun anew from the same place */
-		put_out_of_use(f);
+		put_out_of_use(f, "its handshake has been done anew");
 		datagram_free(f->datagram);
 	}
 	f->datagram = dtls_take_keys(h->dtls, &keys) < 0 ? NULL : datagram_new(&settings, &keys, clock_ms());
 	explicit_bzero(&keys, sizeof(keys));
 	f->serial = atomic_fetch_add(&last_serial, 1) + 1;
 	f->outdated_ms = 0;
+	session_no_datagram(s, f->datagram ? datagram_obstacle(f->datagram) : "out of memory");
 	if (!f->datagram)
 		f->flows->failure = "out of memory";
 	else if (f->datagram->state == DATAGRAM_UP)
@@ -381,7 +385,7 @@ static void flow_free(struct flow *f)
 	if (h)
 		handshake_end(h);
 	if (f->datagram) {
-		put_out_of_use(f);
+		put_out_of_use(f, f->datagram->why ? f->datagram->why : "its flow has ended");
 		datagram_free(f->datagram);
 	}
 	TAILQ_REMOVE(&f->flows->all, f, next);
@@ -395,7 +399,6 @@ static void flow_free(struct flow *f)
 	urcu_memb_call_rcu(&f->rcu, on_unseen);
 }
 
-/* openconnect has closed its old flow, on whatever loop, when it says hello anew. */
 static void read_doubt(void *arg)
 {
 	unsigned serials = ((struct letter *)arg)->below;
@@ -406,7 +409,8 @@ static void read_doubt(void *arg)
 		return;
 	TAILQ_FOREACH(f, &fs->all, next)
 		if (f->datagram && (unsigned)f->serial <= serials)
-			datagram_doubt(f->datagram);
+			datagram_doubt(f->datagram, clock_ms());
+	wake(fs);
 }
 
 /* The session may have been told on its home to let go of this generation, while a hello for it was on its way here. */
@@ -494,7 +498,7 @@ struct flow *flow_accept(struct path *p, struct session *s, struct udp *u, const
 		return NULL;
 	}
 	if (!s->overlap)
-		post_all(s, read_doubt, (unsigned)atomic_load(&last_serial));
+		flows_doubt(s); /* openconnect has closed its old flow, on whatever loop, when it says hello anew */
 	return f;
 }
 
@@ -606,7 +610,7 @@ static bool is_outdated(struct flow *f, uint64_t now_ms)
 	pthread_mutex_lock(&s->tx_lock);
 	used = s->datagram ? s->datagram->owner : NULL;
 	newer = used && used->serial > f->serial;
-	moved = generation_of(f) < s->generation;
+	moved = !s->smooth && generation_of(f) < s->generation;
 	pthread_mutex_unlock(&s->tx_lock);
 	if (moved && !f->outdated_ms)
 		f->outdated_ms = now_ms;
@@ -620,7 +624,7 @@ static uint64_t tick_flow(struct flow *f, uint64_t now_ms)
 	if (!f->datagram)
 		return CLOCK_NEVER;
 	if (f->datagram->state < DATAGRAM_LEAVING && is_outdated(f, now_ms)) {
-		put_out_of_use(f);
+		put_out_of_use(f, "its generation is over");
 		datagram_leave(f->datagram, now_ms);
 	}
 	at = datagram_tick(f->datagram, now_ms);
@@ -764,6 +768,11 @@ static void read_drop(void *arg)
 	fs->over = below == UINT_MAX;
 	tell_home(fs->session);
 	wake(fs);
+}
+
+void flows_doubt(struct session *s)
+{
+	post_all(s, read_doubt, (unsigned)atomic_load(&last_serial));
 }
 
 void flows_drop(struct session *s, unsigned below)

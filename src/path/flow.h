@@ -133,6 +133,7 @@ void flow_sent(struct flow *f, uint64_t now_ms);
 
 /* For session_io; from the session's home. */
 void flows_ask(struct session *s, bool here);
+void flows_doubt(struct session *s);
 void flows_drop(struct session *s, unsigned below);
 void flows_moved(struct session *s);
 

@@ -150,6 +150,7 @@ static const struct session_io link_io = {
 	.finish = finish_channel,
 	.close = close_channel,
 	.ask = flows_ask,
+	.doubt = flows_doubt,
 	.drop = flows_drop,
 	.outdate = flows_moved,
 };

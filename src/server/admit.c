@@ -126,22 +126,39 @@ static bool takes_datagrams(const struct conf *conf, uint16_t port)
 	return false;
 }
 
+/* The App-ID by which the new stream's datagrams begin. */
+static int name_channel(const struct arrival *a, unsigned generation, struct grant_datagrams *d)
+{
+	struct app_ids *ids = a->worker->server->app_ids;
+	unsigned packet_max = grant_packet_max(&a->offer, d);
+
+	if (session_keeps_datagrams(a->session) &&
+	    app_ids_renew(ids, a->session, generation, a->psk, packet_max, d->app_id) == 0)
+		return 0;
+	return app_ids_add(ids, a->session, generation, a->psk, packet_max, d->app_id);
+}
+
 /* Whether a datagram channel can be granted; it has an App-ID then. */
 static bool invite(const struct arrival *a, unsigned generation, struct grant_datagrams *out)
 {
 	struct server *server = a->worker->server;
 	struct endpoint local;
 
-	if (!a->offer.psk_negotiate || sock_local(a->fd, &local) < 0 || !takes_datagrams(server->conf, local.port))
+	if (!a->offer.psk_negotiate || sock_local(a->fd, &local) < 0 || !takes_datagrams(server->conf, local.port)) {
+		session_no_datagram(a->session, a->offer.psk_negotiate ? "not offered on this port"
+								       : "the client does not ask for it");
 		return false;
+	}
 	*out = (struct grant_datagrams){
 		.app_id_len = APP_ID_LEN,
 		.port = local.port,
 		.outer = local.addr.family,
 		.pmtu = sock_pmtu(a->fd),
 	};
-	return app_ids_add(server->app_ids, a->session, generation, a->psk, grant_packet_max(&a->offer, out),
-			   out->app_id) == 0;
+	if (name_channel(a, generation, out) < 0)
+		return false;
+	session_no_datagram(a->session, "the client has not begun a handshake");
+	return true;
 }
 
 static int seal_grant(const struct arrival *a, struct records *records, unsigned generation, struct buf *out)
@@ -268,6 +285,7 @@ static struct session *make_session(struct arrival *a)
 		.networks = fixed ? fixed->networks.items : NULL,
 		.networks_len = fixed ? fixed->networks.len : 0,
 		.overlap = a->offer.overlap,
+		.smooth = !a->offer.overlap && conf->rekey.stock == CONF_STOCK_SMOOTH,
 		.rekey = {
 			.interval_ms = (uint64_t)conf->rekey.seconds * 1000,
 			.records = UINT64_C(1) << conf->rekey.records_log2,

@@ -91,7 +91,8 @@ static int narrower(int a, int b)
 	return a && (!b || a < b) ? a : b;
 }
 
-static void fill_datagrams(struct tunnel_grant *g, const struct conf *conf, const struct grant_datagrams *d)
+static void fill_datagrams(struct tunnel_grant *g, const struct conf *conf, const struct session *s,
+			   const struct grant_datagrams *d)
 {
 	struct mtu_way way = { .outer = d->outer, .cipher = MTU_GCM }; /* what costs most of what may be agreed on */
 
@@ -100,7 +101,7 @@ static void fill_datagrams(struct tunnel_grant *g, const struct conf *conf, cons
 	g->dtls_port = d->port;
 	g->dtls_dpd_seconds = conf->dpd.seconds;
 	g->dtls_keepalive_seconds = conf->dpd.keepalive_seconds;
-	if (conf->rekey.stock == CONF_STOCK_SMOOTH) {
+	if (s->smooth) {
 		g->dtls_rekey_seconds = DATAGRAM_REKEY_SECONDS;
 		g->dtls_rekey_method = TUNNEL_REKEY_NEW_TUNNEL;
 	}
@@ -137,7 +138,7 @@ int grant_fill(struct tunnel_grant *g, const struct conf *conf, const struct ses
 	};
 	fill_addresses(g, conf, s);
 	if (datagrams && offer->psk_negotiate)
-		fill_datagrams(g, conf, datagrams);
+		fill_datagrams(g, conf, s, datagrams);
 	fill_names(g, conf);
 	return fill_routes(g, conf);
 }

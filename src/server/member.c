@@ -107,11 +107,15 @@ static void on_lost(struct session *s, const char *why)
 	static const struct addr none;
 
 	set_source(s, &none);
-	app_ids_drop(member_home(s)->server->app_ids, s, 0);
 	report_count_add(COUNT_STREAMS_LOST);
 	if (may_log(s))
 		log_info("stream lost session=%llu name=%s reason=\"%s\"", (unsigned long long)s->id, s->name, why);
 	server_event(member_home(s)->server, report_event("lost", s, NULL, why));
+}
+
+static void on_generation_over(struct session *s)
+{
+	app_ids_drop(member_home(s)->server->app_ids, s, 0);
 }
 
 /* Main loop. */
@@ -188,6 +192,7 @@ const struct session_events member_events = {
 	.moved = on_moved,
 	.rekey_failed = on_rekey_failed,
 	.lost = on_lost,
+	.generation_over = on_generation_over,
 	.over = on_over,
 	.drained = on_drained,
 	.echo = on_echo,

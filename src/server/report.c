@@ -11,8 +11,10 @@
 #include "base/clock.h"
 #include "base/verdict.h"
 #include "crypto/aead.h"
+#include "crypto/dtls.h"
 #include "path/path.h"
 #include "session/channel.h"
+#include "session/datagram.h"
 #include "session/session.h"
 
 enum { TIME_TEXT_LEN = 32, TEXT_MAX = 512 };
@@ -110,6 +112,32 @@ static json_t *tls_object(const struct tls_facts *facts)
 			 facts->group, "peer_share", facts->peer_share);
 }
 
+/* Copied under the lock, for JSON takes memory. */
+struct datagram_facts {
+	const char *suite;
+	uint64_t key_seconds;
+	const char *obstacle;
+};
+
+static struct datagram_facts datagram_facts(const struct session *s)
+{
+	struct datagram_facts facts = { .obstacle = session_obstacle(s) };
+
+	if (s->datagram) {
+		facts.suite = dtls_suite_name(s->datagram->sealer.cipher);
+		facts.key_seconds = (clock_ms() - s->datagram->since_ms) / 1000;
+	}
+	return facts;
+}
+
+static json_t *datagram_object(const struct datagram_facts *facts)
+{
+	json_t *seconds = facts->suite ? json_integer((json_int_t)facts->key_seconds) : json_null();
+
+	return json_pack("{s:s?, s:o, s:s?}", "suite", facts->suite, "key_seconds", seconds, "obstacle",
+			 facts->obstacle);
+}
+
 static json_t *new_event(const char *event)
 {
 	return json_pack("{s:s, s:o}", "event", event, "time", iso_time(clock_wall_ms()));
@@ -157,6 +185,7 @@ json_t *report_counters(const struct path *const *paths, size_t paths_len)
 json_t *report_session(struct session *s)
 {
 	struct tls_facts facts = { 0 };
+	struct datagram_facts datagrams;
 	struct endpoint peer;
 	unsigned generation;
 	bool connected, by_datagram;
@@ -167,6 +196,7 @@ json_t *report_session(struct session *s)
 	if (connected)
 		facts = s->tx->facts;
 	by_datagram = session_by_datagram(s);
+	datagrams = datagram_facts(s);
 	peer = s->peer;
 	generation = s->generation;
 	pthread_mutex_unlock(&s->tx_lock);
@@ -178,6 +208,7 @@ json_t *report_session(struct session *s)
 	json_object_set_new(o, "connected", json_boolean(connected));
 	json_object_set_new(o, "transport", connected ? json_string(by_datagram ? "dtls" : "tls") : json_null());
 	json_object_set_new(o, "tls", connected ? tls_object(&facts) : json_null());
+	json_object_set_new(o, "datagrams", datagram_object(&datagrams));
 	json_object_set_new(o, "generation", json_integer(generation));
 	json_object_set_new(o, "since", iso_time(s->since_ms));
 	json_object_set_new(o, "rx_bytes", counter(&s->rx_bytes));

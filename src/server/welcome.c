@@ -68,8 +68,10 @@ static enum verdict begin(struct worker *w, struct session *s, struct udp *u, co
 	bool known = comes_from_home(s, &from->peer.addr);
 	struct dtls *dtls;
 
-	if (!known && !s->overlap)
+	if (!known && !s->overlap) {
+		session_no_datagram(s, "its ClientHello comes from elsewhere than its stream");
 		return DROP_APP_ID;
+	}
 	dtls = dtls_new(w->server->dtls, facts->psk, NULL, 0);
 	*out = dtls ? flow_accept(&w->path, s, u, from, dtls, known, &settings, now_ms) : NULL;
 	return *out ? PASS : DROP_HELLO;

@@ -38,6 +38,13 @@ struct app_ids *app_ids_new(void)
 	return t;
 }
 
+static void fill(struct app_id_facts *facts, unsigned generation, const uint8_t psk[TLS_PSK_LEN], unsigned packet_max)
+{
+	facts->generation = generation;
+	facts->packet_max = packet_max;
+	memcpy(facts->psk, psk, TLS_PSK_LEN);
+}
+
 int app_ids_add(struct app_ids *t, struct session *s, unsigned generation, const uint8_t psk[TLS_PSK_LEN],
 		unsigned packet_max, uint8_t id[APP_ID_LEN])
 {
@@ -47,9 +54,7 @@ int app_ids_add(struct app_ids *t, struct session *s, unsigned generation, const
 	if (!a)
 		return ERR_NOMEM;
 	a->session = s;
-	a->facts.generation = generation;
-	a->facts.packet_max = packet_max;
-	memcpy(a->facts.psk, psk, TLS_PSK_LEN);
+	fill(&a->facts, generation, psk, packet_max);
 	random_bytes(a->id, APP_ID_LEN);
 	memcpy(id, a->id, APP_ID_LEN);
 	pthread_mutex_lock(&t->lock);
@@ -61,6 +66,21 @@ int app_ids_add(struct app_ids *t, struct session *s, unsigned generation, const
 		return 0;
 	free(a);
 	return ERR_NOMEM;
+}
+
+int app_ids_renew(struct app_ids *t, struct session *s, unsigned generation, const uint8_t psk[TLS_PSK_LEN],
+		  unsigned packet_max, uint8_t id[APP_ID_LEN])
+{
+	struct app_id *a;
+
+	pthread_mutex_lock(&t->lock);
+	a = TAILQ_FIRST(&s->app_ids);
+	if (a) {
+		fill(&a->facts, generation, psk, packet_max);
+		memcpy(id, a->id, APP_ID_LEN);
+	}
+	pthread_mutex_unlock(&t->lock);
+	return a ? 0 : ERR_MISSING;
 }
 
 struct session *app_ids_find(struct app_ids *t, const uint8_t *id, size_t len, struct app_id_facts *facts)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What an App-ID stands for: the session, the generation and the key by which a client may open a datagram channel. A
- * gateway draws one for each CONNECT; the client names it in the ClientHello of its datagrams (docs/protocol.md).
+ * gateway draws one for each CONNECT, or for a smooth session's first; the client names it in the ClientHello of its
+ * datagrams (docs/protocol.md).
  */
 #ifndef SESSION_APP_ID_H
 #define SESSION_APP_ID_H
@@ -49,6 +50,18 @@ struct app_id_facts {
  * Return: the session with a reference for the caller, or NULL.
  */
 struct session *app_ids_find(struct app_ids *t, const uint8_t *id, size_t len, struct app_id_facts *facts);
+
+/**
+ * app_ids_renew() - Let the App-ID that a session has stand for another generation
+ * @t, @s, @generation, @psk, @packet_max: as app_ids_add()
+ * @id:                                    filled with it
+ *
+ * openconnect takes the same App-ID in the reply to its CONNECT as word that its datagram channel goes on.
+ *
+ * Return: 0, or ERR_MISSING when the session has none.
+ */
+int app_ids_renew(struct app_ids *t, struct session *s, unsigned generation, const uint8_t psk[TLS_PSK_LEN],
+		  unsigned packet_max, uint8_t id[APP_ID_LEN]);
 
 /** app_ids_drop() - Forget and wipe those of a session but that of generation @keep; 0: all of them */
 void app_ids_drop(struct app_ids *t, struct session *s, unsigned keep);

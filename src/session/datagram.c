@@ -68,12 +68,29 @@ struct datagram *datagram_new(const struct datagram_settings *settings, const st
 	d->events = settings->events;
 	d->owner = settings->owner;
 	d->tx_lock = settings->tx_lock;
-	d->heard_ms = d->sent_ms = now_ms;
+	d->since_ms = d->heard_ms = d->sent_ms = now_ms;
 	if (dtls_sealer_init(&d->sealer, keys) < 0 || dtls_opener_init(&d->opener, keys) < 0) {
 		datagram_free(d);
 		return NULL;
 	}
 	return d;
+}
+
+const char *datagram_obstacle(const struct datagram *d)
+{
+	switch (d->state) {
+	case DATAGRAM_GATED:
+		return "the peer has not shown yet that it listens";
+	case DATAGRAM_UP:
+		return d->unwanted ? "the peer asks for the stream, for nothing reaches it" : NULL;
+	case DATAGRAM_AWAY:
+		return "nothing comes back";
+	case DATAGRAM_LEAVING:
+		return "left for a newer channel";
+	case DATAGRAM_OVER:
+		break;
+	}
+	return d->why;
 }
 
 int datagram_seal(struct datagram *d, const struct iovec *pieces, size_t count, uint8_t *out)
@@ -94,12 +111,13 @@ bool datagram_sent(struct datagram *d, uint64_t now_ms)
 	return probe_sent(&d->probe, now_ms);
 }
 
-/* Whether this record shows that the peer takes packets now. */
+/* Whether this record shows that the peer takes packets now: while openconnect measures the path, it answers nothing.
+ */
 static void maybe_open_gate(struct datagram *d, uint8_t kind)
 {
 	if (d->state != DATAGRAM_GATED)
 		return;
-	if (d->gate == DATAGRAM_GATE_RECORD || kind == FRAME_DATA || kind == FRAME_KEEPALIVE)
+	if (d->gate == DATAGRAM_GATE_RECORD || kind == FRAME_DATA || kind == FRAME_KEEPALIVE || kind == FRAME_DPD_RESP)
 		set_state(d, DATAGRAM_UP);
 }
 
@@ -205,12 +223,13 @@ enum verdict datagram_open(struct datagram *d, uint8_t *data, size_t len, uint64
 	return PASS;
 }
 
-void datagram_doubt(struct datagram *d)
+void datagram_doubt(struct datagram *d, uint64_t now_ms)
 {
 	if (d->state != DATAGRAM_UP)
 		return;
 	d->measured_ms = 0;
 	set_state(d, DATAGRAM_GATED);
+	ask(d, NULL, 0, now_ms);
 }
 
 void datagram_asked(struct datagram *d, bool here)

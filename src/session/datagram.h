@@ -46,8 +46,8 @@ enum datagram_state { DATAGRAM_GATED, DATAGRAM_UP, DATAGRAM_AWAY, DATAGRAM_LEAVI
 enum datagram_gate {
 	DATAGRAM_GATE_NONE,   /* at once: a gateway that has ended the handshake */
 	DATAGRAM_GATE_RECORD, /* another adit: with its first record */
-	DATAGRAM_GATE_READY,  /* openconnect, which throws packets away while it measures the path: with DATA or
-				 KEEPALIVE, or DATAGRAM_MEASURED_MS after its last DPD-REQ */
+	DATAGRAM_GATE_READY,  /* openconnect, which throws packets away while it measures the path: with DATA,
+				 KEEPALIVE or an answer, or DATAGRAM_MEASURED_MS after its last DPD-REQ */
 };
 
 enum {
@@ -68,6 +68,7 @@ struct datagram_events {
 
 struct datagram {
 	unsigned generation;
+	uint64_t since_ms;    /* when its keys were made */
 	struct endpoint peer; /* other end of the flow */
 	const struct datagram_events *events;
 	void *owner;
@@ -138,6 +139,10 @@ static inline bool datagram_usable(const struct datagram *d)
 	return d->state == DATAGRAM_UP && !d->unwanted;
 }
 
+/** datagram_obstacle() - Why packets may not be sent on it now, for people: static text; NULL: they may. Locked
+ * likewise */
+const char *datagram_obstacle(const struct datagram *d);
+
 /**
  * datagram_seal() - Protect one packet
  * @d:      usable channel, its session's tx_lock held; from any worker
@@ -186,9 +191,8 @@ static inline void datagram_batch_done(struct datagram *d)
 enum verdict datagram_open(struct datagram *d, uint8_t *data, size_t len, uint64_t now_ms,
 			   struct datagram_packet *packet);
 
-/** datagram_doubt() - The peer has begun anew elsewhere: packets wait at the gate until it shows that it listens here
- */
-void datagram_doubt(struct datagram *d);
+/** datagram_doubt() - The peer may not listen: it is asked, and packets wait at the gate until it shows that it does */
+void datagram_doubt(struct datagram *d, uint64_t now_ms);
 
 /** datagram_asked() - CHANNEL has come on the stream: whether the peer wants packets here */
 void datagram_asked(struct datagram *d, bool here);

@@ -81,7 +81,7 @@ static uint64_t tick(struct handshake *h, uint64_t now_ms)
 {
 	if (now_ms >= h->end_ms) {
 		if (!h->done)
-			h->events->failed(h, "not done in time");
+			h->events->failed(h, dtls_waiting(h->dtls));
 		handshake_end(h);
 		return CLOCK_NEVER;
 	}

@@ -133,6 +133,7 @@ static void move(struct session *s, struct channel *c, bool with_end, uint64_t n
 	s->next = NULL;
 	s->handing_over = false;
 	s->keep_until_ms = 0;
+	s->spent = false;
 	rekey_done(&s->rekey, now_ms);
 	if (old)
 		s->io->flush(old);
@@ -140,6 +141,14 @@ static void move(struct session *s, struct channel *c, bool with_end, uint64_t n
 	s->events->moved(s);
 	s->away = false;
 	s->io->outdate(s);
+}
+
+/* Its datagrams end, and nothing begins any under its keys. */
+static void end_generation(struct session *s)
+{
+	s->spent = true;
+	s->io->drop(s, s->generation + 1);
+	s->events->generation_over(s);
 }
 
 /* No stream is left: keep the session for as long as its cookie is good. */
@@ -150,7 +159,10 @@ static void maybe_lost(struct session *s, const char *why, uint64_t now_ms)
 	s->keep_until_ms = s->keep_seconds ? now_ms + (uint64_t)s->keep_seconds * 1000 : CLOCK_NEVER;
 	s->handing_over = false;
 	s->away = true;
-	s->io->drop(s, s->generation + 1); /* a generation ends with its stream */
+	if (session_keeps_datagrams(s))
+		s->io->doubt(s);
+	else if (!s->spent)
+		end_generation(s);
 	s->events->lost(s, why);
 }
 
@@ -169,11 +181,13 @@ struct session *session_new(const struct session_settings *settings, uint64_t no
 	s->networks_len = settings->networks_len;
 	s->overlap = settings->overlap;
 	s->no_stream = settings->no_stream;
+	s->smooth = settings->smooth;
 	s->keep_seconds = settings->keep_seconds;
 	s->idle_seconds = settings->idle_seconds;
 	s->events = settings->events;
 	s->owner = settings->owner;
 	s->since_ms = clock_wall_ms();
+	s->no_datagram = "none has been offered";
 	s->references = 1;
 	s->away = true;
 	atomic_init(&s->data_ms, now_ms);
@@ -214,9 +228,26 @@ bool session_owns(const struct session *s, const struct addr *a)
 	return false;
 }
 
+bool session_keeps_datagrams(const struct session *s)
+{
+	return s->smooth && !s->spent;
+}
+
 bool session_by_datagram(const struct session *s)
 {
 	return s->datagram && datagram_usable(s->datagram);
+}
+
+void session_no_datagram(struct session *s, const char *why)
+{
+	pthread_mutex_lock(&s->tx_lock);
+	s->no_datagram = why;
+	pthread_mutex_unlock(&s->tx_lock);
+}
+
+const char *session_obstacle(const struct session *s)
+{
+	return s->datagram ? datagram_obstacle(s->datagram) : s->no_datagram;
 }
 
 bool session_has_stream(struct session *s)
@@ -240,7 +271,10 @@ void session_attach(struct session *s, struct channel *c, unsigned dpd_s, unsign
 	if (s->current)
 		s->current->rx_overdue = true; /* no END comes on it that the new one's data could wait for */
 	c->generation = s->generation + 1;
-	s->io->drop(s, c->generation); /* a stock client opens new ones with each stream, an adit after a loss */
+	if (session_keeps_datagrams(s))
+		s->io->doubt(s);
+	else
+		s->io->drop(s, c->generation); /* others open new ones with each stream, an adit after a loss */
 	move(s, c, false, now_ms);
 }
 
@@ -444,7 +478,7 @@ static void used(const struct session *s, uint64_t *records, uint64_t *bytes)
 	*records = *bytes = 0;
 	if (s->tx)
 		records_sealed(s->tx->records, records, bytes);
-	if (s->datagram && s->datagram->generation == s->generation)
+	if (s->datagram && (s->smooth || s->datagram->generation == s->generation))
 		datagram_raise(s->datagram, records, bytes);
 }
 
@@ -540,24 +574,31 @@ static void tick_rekey(struct session *s, uint64_t now_ms)
 	bool initiator = s->side == SESSION_CLIENT;
 	uint64_t records, bytes;
 
+	if (rekey_expired(&s->rekey, now_ms) && !s->current && session_keeps_datagrams(s))
+		end_generation(s);
 	if (!s->current || s->next || s->leaving)
 		return;
 	if (rekey_expired(&s->rekey, now_ms)) {
+		end_generation(s);
 		session_gone(s, s->current, "the generation was not renewed in time", now_ms);
 		return;
 	}
 	usage(s, &records, &bytes);
 	if (records >= SESSION_RECORDS_MAX) { /* the peer did not want a new one: no key goes on beyond its limit */
+		end_generation(s);
 		session_gone(s, s->current, "the generation's keys are used up", now_ms);
 		return;
 	}
 	if (!rekey_due(&s->rekey, initiator ? now_ms : s->rekey.begun_ms, records, bytes))
 		return;
 	rekey_opening(&s->rekey);
-	if (initiator)
+	if (initiator) {
 		s->events->rekey(s);
-	else
-		session_rekey_now(s, now_ms);
+		return;
+	}
+	if (!s->overlap)
+		end_generation(s); /* a smooth one's datagrams, too: it is their keys that may be used up */
+	session_rekey_now(s, now_ms);
 }
 
 static void tick_dpd(struct session *s, struct channel *c, uint64_t now_ms)
@@ -642,6 +683,8 @@ static uint64_t next_deadline(const struct session *s)
 		return at;
 	if (s->current && !s->leaving && !s->next)
 		at = clock_sooner(at, rekey_deadline(&s->rekey, s->side == SESSION_CLIENT));
+	if (!s->current && session_keeps_datagrams(s))
+		at = clock_sooner(at, rekey_deadline(&s->rekey, false));
 	if (s->current)
 		at = clock_sooner(at, dpd_deadline(&s->current->dpd));
 	if (s->keep_until_ms)

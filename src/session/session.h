@@ -14,6 +14,10 @@
  * A new stream's DATA is held until the old one's END has arrived, SESSION_HOLD_MS at most, so nothing overtakes. The
  * client ends the old stream when both ENDs are through; the gateway waits for that.
  *
+ * A generation ends with its stream, and its datagrams with it. Not so in a *smooth* session: the keys of its datagrams
+ * outlive its streams, for as long as the generation of the last one would have lived (rekey_expired()), until they
+ * have carried as much as a generation may; packets wait until the client shows that it listens again.
+ *
  * All of it runs on the session's home worker. Other workers only look a session up under RCU and send under tx_lock.
  * Bytes and time come in; bytes (in a channel's `out`) and a deadline go out; sockets are reached through session_io.
  */
@@ -64,6 +68,7 @@ struct session_io {
 	void (*close)(struct channel *c);  /* the channel is CHANNEL_CLOSED: leave the loop, close, free */
 	/* Datagrams may be at work on another loop than the session's home. */
 	void (*ask)(struct session *s, bool here);       /* the peer wants packets by datagrams, or not */
+	void (*doubt)(struct session *s);                /* the client may not listen: ask it before more is sent */
 	void (*drop)(struct session *s, unsigned below); /* end those of generations under @below, UINT_MAX: all */
 	void (*outdate)(struct session *s);              /* the session has moved to another generation */
 };
@@ -73,7 +78,8 @@ struct session_events {
 	void (*moved)(struct session *s); /* a new generation carries the traffic */
 	void (*rekey)(struct session *s); /* client: open the next generation */
 	void (*rekey_failed)(struct session *s, const char *why);
-	void (*lost)(struct session *s, const char *why);                 /* no stream left; the session itself lives */
+	void (*lost)(struct session *s, const char *why); /* no stream left; the session itself lives */
+	void (*generation_over)(struct session *s);       /* what could begin its datagrams is to be forgotten */
 	void (*over)(struct session *s, const char *why, bool by_peer);   /* to be ended by the owner now */
 	void (*drained)(struct session *s);                               /* after session_end(): no stream is left */
 	void (*echo)(struct session *s, const uint8_t *data, size_t len); /* DPD-RESP with a payload */
@@ -90,6 +96,7 @@ struct session {
 	size_t networks_len;
 	bool overlap;      /* both ends are adit and agreed on it */
 	bool no_stream;    /* client: packets go by datagrams or not at all */
+	bool smooth;       /* gateway: the client is no adit and keeps its datagram channel over new streams */
 	uint64_t since_ms; /* wall clock */
 	const struct session_io *io;
 	const struct session_events *events;
@@ -102,6 +109,7 @@ struct session {
 	struct channel *tx; /* NULL: no stream; without datagrams packets wait in the queue */
 	struct queue queue;
 	struct datagram *datagram; /* in use, though perhaps not usable at the moment; NULL: none */
+	const char *no_datagram;   /* why there is none, for people; static text */
 	TAILQ_HEAD(, flows) flows; /* path/flow.c */
 	unsigned flows_from;       /* flows of generations under it are dropped and may not begin; UINT_MAX: all */
 	bool used_up;              /* session_used_up() has said so in this generation */
@@ -120,6 +128,7 @@ struct session {
 	bool away;              /* no stream has carried traffic since the session began or was lost */
 	bool by_datagram;       /* packets go by datagrams; what events->transport has told */
 	bool told_stream;       /* the peer was told to send by the stream, for nothing arrives by datagrams */
+	bool spent;             /* the generation is over, and no stream of another one has come yet */
 	struct addr source;     /* gateway: outer address booked as a live one */
 	struct endpoint local;  /* gateway: our own outer address of the first stream */
 
@@ -144,7 +153,7 @@ struct session_settings {
 	struct addr ipv4, ipv6;
 	const struct prefix *networks;
 	size_t networks_len;
-	bool overlap, no_stream;
+	bool overlap, no_stream, smooth;
 	struct rekey_limits rekey;
 	unsigned keep_seconds, idle_seconds;
 	const struct session_events *events;
@@ -163,8 +172,18 @@ void session_put(struct session *s);
 /** session_owns() - Whether an inner address is leased to or routed to the peer of this session (client: to us) */
 bool session_owns(const struct session *s, const struct addr *a);
 
+/** session_keeps_datagrams() - Whether the next stream may go on with the datagram channel there is; on the home worker
+ */
+bool session_keeps_datagrams(const struct session *s);
+
 /** session_by_datagram() - Whether packets can go by datagrams now; under tx_lock */
 bool session_by_datagram(const struct session *s);
+
+/** session_no_datagram() - Note why there is no datagram channel: static text; from any thread without tx_lock */
+void session_no_datagram(struct session *s, const char *why);
+
+/** session_obstacle() - Why packets do not go by datagrams, for people: static text; NULL: they do. Under tx_lock */
+const char *session_obstacle(const struct session *s);
 
 /** session_has_stream() - Whether there is one to send on; from any thread that does not hold tx_lock */
 bool session_has_stream(struct session *s);

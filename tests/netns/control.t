@@ -82,7 +82,7 @@ check "sessions of the gateway" ends 0 '^alice  10\.20\.0\.[0-9]+  fd20:aa::[0-9
 	bash -c "'$ADIT' sessions --socket '$WORK/gw.sock' | sed 's/   */  /g'"
 check "sessions of the client" ends 0 '^vpn.test  10\.20\.0\.' ctl alice sessions
 is "the columns have titles" "$(ctl gw sessions | head -n 1 | tr -s ' ')" \
-	"NAME IPV4 IPV6 PEER TRANSPORT GENERATION SINCE RECEIVED SENT"
+	"NAME IPV4 IPV6 PEER TRANSPORT GENERATION SINCE RECEIVED SENT DATAGRAMS"
 for label in gw alice; do
 	is "events of $label begin with what lives, and ready" \
 		"$(head -n 2 "$WORK/$label.events" | jq -r .event | tr '\n' ' ')" "session ready "

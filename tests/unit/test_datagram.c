@@ -304,6 +304,78 @@ static void data_and_keepalive_open_the_gate_to_openconnect(void **state)
 	}
 }
 
+/* ---- doubt ---- */
+
+static void open_to_openconnect(void)
+{
+	open_ends(DATAGRAM_GATE_NONE, DATAGRAM_GATE_READY);
+	client.d->announce = false;
+	send_kind(&client, FRAME_KEEPALIVE, NULL, 0);
+	deliver_to(&gateway);
+	assert_int_equal(gateway.d->state, DATAGRAM_UP);
+}
+
+static void doubted_channel_asks_and_opens_with_the_answer(void **state)
+{
+	(void)state;
+	open_to_openconnect();
+	datagram_doubt(gateway.d, now);
+	assert_int_equal(gateway.d->state, DATAGRAM_GATED);
+	assert_int_equal(send_packet(&gateway, "x", 1), ERR_REFUSED);
+	assert_int_equal(client.count, 1);
+	deliver_to(&client);
+	deliver_to(&gateway);
+	assert_int_equal(gateway.d->state, DATAGRAM_UP);
+}
+
+/* openconnect, while it opens its next stream: what waits in its socket is answered when it reads again. */
+static void doubted_channel_opens_when_the_client_reads_again(void **state)
+{
+	(void)state;
+	open_to_openconnect();
+	datagram_doubt(gateway.d, now);
+	now += 1000;
+	datagram_tick(gateway.d, now);
+	assert_int_equal(gateway.d->state, DATAGRAM_GATED);
+	deliver_to(&client);
+	deliver_to(&gateway);
+	assert_int_equal(gateway.d->state, DATAGRAM_UP);
+}
+
+static void doubt_that_nothing_removes_is_being_away(void **state)
+{
+	(void)state;
+	open_to_openconnect();
+	client.deaf = true;
+	datagram_doubt(gateway.d, now);
+	pass(1300);
+	assert_int_equal(gateway.d->state, DATAGRAM_AWAY);
+	datagram_doubt(gateway.d, now);
+	assert_int_equal(gateway.d->state, DATAGRAM_AWAY);
+	client.deaf = false;
+	pass(PROBE_AWAY_MS);
+	assert_int_equal(gateway.d->state, DATAGRAM_UP);
+}
+
+static void obstacle_is_told_while_there_is_one(void **state)
+{
+	(void)state;
+	open_to_openconnect();
+	assert_null(datagram_obstacle(gateway.d));
+	datagram_asked(gateway.d, false);
+	assert_non_null(strstr(datagram_obstacle(gateway.d), "asks for the stream"));
+	datagram_asked(gateway.d, true);
+	client.deaf = true;
+	datagram_doubt(gateway.d, now);
+	assert_non_null(strstr(datagram_obstacle(gateway.d), "listens"));
+	pass(2000);
+	assert_string_equal(datagram_obstacle(gateway.d), "nothing comes back");
+	datagram_leave(gateway.d, now);
+	assert_non_null(strstr(datagram_obstacle(gateway.d), "newer"));
+	pass(DATAGRAM_LEAVE_MS);
+	assert_string_equal(datagram_obstacle(gateway.d), "left");
+}
+
 /* ---- packets ---- */
 
 static void packets_arrive_both_ways(void **state)
@@ -770,6 +842,10 @@ int main(void)
 		cmocka_unit_test_teardown(client_of_another_gateway_sends_at_once, end_test),
 		cmocka_unit_test_teardown(probes_of_openconnect_do_not_open_the_gate, end_test),
 		cmocka_unit_test_teardown(data_and_keepalive_open_the_gate_to_openconnect, end_test),
+		cmocka_unit_test_teardown(doubted_channel_asks_and_opens_with_the_answer, end_test),
+		cmocka_unit_test_teardown(doubted_channel_opens_when_the_client_reads_again, end_test),
+		cmocka_unit_test_teardown(doubt_that_nothing_removes_is_being_away, end_test),
+		cmocka_unit_test_teardown(obstacle_is_told_while_there_is_one, end_test),
 		cmocka_unit_test_teardown(packets_arrive_both_ways, end_test),
 		cmocka_unit_test_teardown(usage_is_that_of_the_busier_direction, end_test),
 		cmocka_unit_test_teardown(unknown_kinds_are_counted_and_ignored, end_test),

@@ -25,7 +25,7 @@ static int setup(void **state)
 		.role = CONF_SERVER,
 		.tunnel.mtu = 1500,
 		.dpd = { .seconds = 20, .keepalive_seconds = 30 },
-		.rekey = { .seconds = 900, .stock = CONF_STOCK_STRICT },
+		.rekey = { .seconds = 900 },
 	};
 	prefix_parse("10.20.0.0/24", &conf.addresses.ipv4);
 	prefix_parse("fd20:aa::/64", &conf.addresses.ipv6);
@@ -95,13 +95,13 @@ static void client_that_does_not_offer_it_gets_none(void **state)
 	assert_int_equal(grant.mtu, 1500);
 }
 
-static void only_smooth_rekey_keeps_the_datagram_channel(void **state)
+static void only_a_smooth_session_keeps_its_datagram_channel(void **state)
 {
 	(void)state;
 	fill(&datagrams);
 	assert_int_equal(grant.dtls_rekey_seconds, 0);
 	assert_int_equal(grant.dtls_rekey_method, TUNNEL_REKEY_NONE);
-	conf.rekey.stock = CONF_STOCK_SMOOTH;
+	session.smooth = true;
 	fill(&datagrams);
 	assert_int_equal(grant.dtls_rekey_method, TUNNEL_REKEY_NEW_TUNNEL);
 	assert_true(grant.dtls_rekey_seconds > 24 * 60 * 60); /* the longest generation */
@@ -144,7 +144,7 @@ int main(void)
 		TEST(datagram_channel_is_granted_with_its_intervals),
 		TEST(without_it_nothing_of_it_is_granted),
 		TEST(client_that_does_not_offer_it_gets_none),
-		TEST(only_smooth_rekey_keeps_the_datagram_channel),
+		TEST(only_a_smooth_session_keeps_its_datagram_channel),
 		TEST(mtu_is_what_datagrams_carry),
 		TEST(narrower_view_of_the_way_counts),
 		TEST(ipv6_inside_keeps_its_1280),

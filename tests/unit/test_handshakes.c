@@ -21,6 +21,7 @@ static struct testdtls_queue to_gateway, to_client;
 static struct testdtls_pair greeting; /* makes servers' handshakes, begun by a hello with cookie */
 static uint64_t now;
 static unsigned done, failed;
+static bool wrong_key; /* of what begins next */
 static const char *why;
 
 /* OpenSSL's clock for repetitions: the executable's definition comes before the C library's. */
@@ -59,6 +60,16 @@ static struct endpoint flow(uint16_t port)
 	return (struct endpoint){ testdtls_peer, port };
 }
 
+static struct dtls *begin_with_wrong_key(enum tls_role role)
+{
+	static const uint8_t key[TLS_PSK_LEN] = { 99 };
+	struct dtls_context *ctx = dtls_context_new(role, AEAD_CIPHERS);
+	struct dtls *d = dtls_new(ctx, key, testdtls_id, sizeof(testdtls_id));
+
+	dtls_context_free(ctx);
+	return d;
+}
+
 static struct handshake *begin(struct handshakes *hs, enum tls_role role, uint16_t port, bool known)
 {
 	struct handshake wanted = { .role = role,
@@ -66,8 +77,13 @@ static struct handshake *begin(struct handshakes *hs, enum tls_role role, uint16
 				    .known = known,
 				    .events = &events,
 				    .dtls = testdtls_begin(role, AEAD_CIPHERS) };
-	struct handshake *h = handshakes_begin(hs, &wanted, now);
+	struct handshake *h;
 
+	if (wrong_key) {
+		dtls_free(wanted.dtls);
+		wanted.dtls = begin_with_wrong_key(role);
+	}
+	h = handshakes_begin(hs, &wanted, now);
 	if (!h)
 		dtls_free(wanted.dtls);
 	return h;
@@ -181,8 +197,30 @@ static void unanswered_hello_is_repeated_and_then_given_up(void **state)
 	assert_int_equal(now, START + HANDSHAKE_MS);
 	assert_int_equal(to_gateway.count, 4); /* 0, 400, 1200, 2800 ms */
 	assert_int_equal(failed, 1);
-	assert_string_equal(why, "not done in time");
+	assert_string_equal(why, "the handshake was not done in time");
 	assert_null(at_client.places[0].dtls);
+}
+
+/* openconnect built with OpenSSL keeps the key of its first stream: a Finished under it opens nowhere. */
+static void key_of_another_stream_is_told_apart(void **state)
+{
+	struct endpoint one = flow(1);
+	struct handshake *h;
+
+	(void)state;
+	wrong_key = true;
+	handshake_take(begin(&at_client, TLS_CLIENT, 1, true), NULL, 0, now);
+	wrong_key = false;
+	carry(1);
+	assert_int_equal(done, 0);
+	assert_non_null(h = handshakes_find(&at_gateway, &one));
+	assert_string_equal(dtls_waiting(h->dtls), "the client's key is not that of its stream");
+	assert_non_null(h = handshakes_find(&at_client, &one));
+	assert_string_equal(dtls_waiting(h->dtls), "the gateway does not answer to our key");
+	now += HANDSHAKE_MS;
+	handshakes_tick(&at_gateway, now);
+	assert_int_equal(failed, 1);
+	assert_string_equal(why, "the client's key is not that of its stream");
 }
 
 static void lost_end_is_repeated_for_a_client_that_asks(void **state)
@@ -278,6 +316,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(both_ends_are_done_and_only_the_gateways_stays, setup, teardown),
 		cmocka_unit_test_setup_teardown(lingering_ends_with_the_first_record_or_by_time, setup, teardown),
 		cmocka_unit_test_setup_teardown(unanswered_hello_is_repeated_and_then_given_up, setup, teardown),
+		cmocka_unit_test_setup_teardown(key_of_another_stream_is_told_apart, setup, teardown),
 		cmocka_unit_test_setup_teardown(lost_end_is_repeated_for_a_client_that_asks, setup, teardown),
 		cmocka_unit_test_setup_teardown(failure_frees_its_place, setup, teardown),
 		cmocka_unit_test_setup_teardown(third_one_finds_no_place, setup, teardown),

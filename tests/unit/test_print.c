@@ -37,18 +37,40 @@ static void assert_printed(void (*print)(FILE *to, const json_t *), const char *
 static void sessions_stand_in_columns(void **state)
 {
 	(void)state;
-	assert_printed(print_sessions,
-		       "[{\"name\": \"berlin\", \"ipv4\": \"10.0.0.2\", \"ipv6\": null, \"peer\": \"192.0.2.1:7\","
-		       "  \"transport\": \"tls\", \"generation\": 2, \"since\": \"2023\", \"rx_bytes\": 1023,"
-		       "  \"tx_bytes\": 1536}]",
-		       "NAME    IPV4      IPV6  PEER         TRANSPORT  GENERATION  SINCE  RECEIVED  SENT\n"
-		       "berlin  10.0.0.2  -     192.0.2.1:7  tls        2           2023   1023 B    1.5 KiB\n");
+	assert_printed(
+		print_sessions,
+		"[{\"name\": \"berlin\", \"ipv4\": \"10.0.0.2\", \"ipv6\": null, \"peer\": \"192.0.2.1:7\","
+		"  \"transport\": \"tls\", \"generation\": 2, \"since\": \"2023\", \"rx_bytes\": 1023,"
+		"  \"tx_bytes\": 1536}]",
+		"NAME    IPV4      IPV6  PEER         TRANSPORT  GENERATION  SINCE  RECEIVED  SENT     DATAGRAMS\n"
+		"berlin  10.0.0.2  -     192.0.2.1:7  tls        2           2023   1023 B    1.5 KiB  -\n");
 }
 
 static void no_sessions_leave_the_titles(void **state)
 {
 	(void)state;
-	assert_printed(print_sessions, "[]", "NAME  IPV4  IPV6  PEER  TRANSPORT  GENERATION  SINCE  RECEIVED  SENT\n");
+	assert_printed(print_sessions, "[]",
+		       "NAME  IPV4  IPV6  PEER  TRANSPORT  GENERATION  SINCE  RECEIVED  SENT  DATAGRAMS\n");
+}
+
+static void assert_last_cell(const char *datagrams, const char *wanted)
+{
+	char json[256], *text, *last;
+
+	snprintf(json, sizeof(json), "[{\"datagrams\": %s}]", datagrams);
+	text = printed(print_sessions, json);
+	last = strstr(text, wanted);
+	assert_non_null(last);
+	assert_string_equal(last + strlen(wanted), "\n");
+	free(text);
+}
+
+static void sessions_tell_the_age_of_datagram_keys_or_what_is_in_the_way(void **state)
+{
+	(void)state;
+	assert_last_cell("{\"suite\": \"PSK\", \"key_seconds\": 37, \"obstacle\": null}", "  keys 37 s old");
+	assert_last_cell("{\"suite\": \"PSK\", \"key_seconds\": 37, \"obstacle\": \"nothing\\n\"}", "  nothing\\x0a");
+	assert_last_cell("{\"suite\": null, \"key_seconds\": null, \"obstacle\": \"no hello\"}", "  no hello");
 }
 
 static void status_is_a_summary(void **state)
@@ -110,6 +132,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(sessions_stand_in_columns),
 		cmocka_unit_test(no_sessions_leave_the_titles),
+		cmocka_unit_test(sessions_tell_the_age_of_datagram_keys_or_what_is_in_the_way),
 		cmocka_unit_test(status_is_a_summary),
 		cmocka_unit_test(event_is_a_line),
 		cmocka_unit_test(control_characters_are_escaped),

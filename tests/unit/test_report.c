@@ -8,9 +8,11 @@
 
 #include <string.h>
 
+#include "base/clock.h"
 #include "path/path.h"
 #include "server/report.h"
 #include "session/channel.h"
+#include "session/datagram.h"
 #include "session/session.h"
 #include "testschema.h"
 
@@ -84,6 +86,39 @@ static void session_tells_what_it_knows(void **state)
 	assert_int_equal(number(o, "generation"), 2);
 	assert_int_equal(number(o, "rx_bytes"), 5000000000);
 	assert_true(json_is_true(json_object_get(o, "connected")));
+	json_decref(o);
+}
+
+static json_t *datagrams_of(struct session *s)
+{
+	json_t *o = report_session(s), *datagrams = json_incref(json_object_get(o, "datagrams"));
+
+	assert_form("sessions.schema.json", list_of(o));
+	return datagrams;
+}
+
+static void session_tells_of_its_datagrams_or_why_there_are_none(void **state)
+{
+	struct datagram d = { .state = DATAGRAM_UP, .sealer.cipher = AEAD_AES_256_GCM, .since_ms = clock_ms() - 37500 };
+	struct session s = a_session();
+	json_t *o;
+
+	(void)state;
+	s.no_datagram = "no hello";
+	o = datagrams_of(&s);
+	assert_text(o, "obstacle", "no hello");
+	assert_true(json_is_null(json_object_get(o, "suite")));
+	assert_true(json_is_null(json_object_get(o, "key_seconds")));
+	json_decref(o);
+	s.datagram = &d;
+	o = datagrams_of(&s);
+	assert_true(json_is_null(json_object_get(o, "obstacle")));
+	assert_text(o, "suite", "PSK-AES256-GCM-SHA384");
+	assert_int_equal(number(o, "key_seconds"), 37);
+	json_decref(o);
+	d.state = DATAGRAM_AWAY;
+	o = datagrams_of(&s);
+	assert_text(o, "obstacle", "nothing comes back");
 	json_decref(o);
 }
 
@@ -290,6 +325,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(session_has_its_form),
 		cmocka_unit_test(session_tells_what_it_knows),
+		cmocka_unit_test(session_tells_of_its_datagrams_or_why_there_are_none),
 		cmocka_unit_test(session_without_stream_keeps_its_last_peer),
 		cmocka_unit_test(session_without_addresses_has_its_form),
 		cmocka_unit_test(other_forms_of_a_session_are_refused),

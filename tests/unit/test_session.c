@@ -404,6 +404,96 @@ static void datagrams_end_with_their_stream(void **state)
 	testsession_free(w);
 }
 
+/* ---- a stock client whose datagrams outlive its streams ---- */
+
+static const struct session_settings smooth = { .smooth = true,
+						.keep_seconds = 3600,
+						.rekey = { .interval_ms = 60000, .records = 50 } };
+
+static void smooth_session_keeps_its_datagrams_over_a_new_stream(void **state)
+{
+	struct world *w = testsession_world(smooth);
+	struct line *l = testsession_connect(w);
+	unsigned doubts;
+
+	(void)state;
+	testsession_break(at_gateway(l));
+	assert_int_equal(gateway(w)->lost, 1);
+	assert_int_equal(gateway(w)->generations_over, 0);
+	assert_true(session_keeps_datagrams(gateway(w)->s));
+	doubts = gateway(w)->doubts;
+	assert_int_equal(doubts, 2); /* with the stream that came and with its loss */
+	testsession_connect(w);
+	assert_int_equal(gateway(w)->s->generation, 2);
+	assert_int_equal(gateway(w)->doubts, doubts + 1);
+	assert_int_equal(gateway(w)->dropped_below, 0);
+	testsession_free(w);
+}
+
+static void strict_session_ends_them_with_its_stream(void **state)
+{
+	struct world *w = testsession_world(plain);
+	struct line *l = testsession_connect(w);
+
+	(void)state;
+	testsession_break(at_gateway(l));
+	assert_int_equal(gateway(w)->generations_over, 1);
+	assert_int_equal(gateway(w)->dropped_below, 2);
+	assert_int_equal(gateway(w)->doubts, 0);
+	assert_false(session_keeps_datagrams(gateway(w)->s));
+	testsession_free(w);
+}
+
+static void smooth_sessions_datagrams_end_when_no_stream_renews_them(void **state)
+{
+	struct world *w = testsession_world(smooth);
+	struct line *l = testsession_connect(w);
+
+	(void)state;
+	testsession_wait(w, 1000);
+	testsession_break(at_gateway(l));
+	assert_int_equal(gateway(w)->deadline, w->now + 119000);
+	testsession_wait(w, 118999);
+	assert_int_equal(gateway(w)->generations_over, 0);
+	testsession_wait(w, 1);
+	assert_int_equal(gateway(w)->generations_over, 1);
+	assert_int_equal(gateway(w)->dropped_below, 2);
+	assert_int_equal(gateway(w)->over, 0);
+	testsession_wait(w, 1000);
+	assert_int_equal(gateway(w)->generations_over, 1);
+	testsession_connect(w);
+	assert_true(session_keeps_datagrams(gateway(w)->s));
+	testsession_free(w);
+}
+
+static void living_stream_that_nobody_renews_takes_them_along(void **state)
+{
+	struct world *w = testsession_world(smooth);
+
+	(void)state;
+	testsession_connect(w);
+	testsession_wait(w, 120000);
+	assert_int_equal(gateway(w)->lost, 1);
+	assert_int_equal(gateway(w)->generations_over, 1);
+	testsession_free(w);
+}
+
+/* Only a new channel brings new keys: the old one may not go on when it is used up. */
+static void used_up_keys_end_a_smooth_sessions_datagrams(void **state)
+{
+	struct world *w = testsession_world(smooth);
+
+	(void)state;
+	testsession_connect(w);
+	for (int i = 0; i < 50; i++)
+		testsession_send(gateway(w));
+	testsession_wait(w, 1);
+	assert_int_equal(gateway(w)->lost, 1);
+	assert_int_equal(gateway(w)->generations_over, 1);
+	assert_false(session_keeps_datagrams(gateway(w)->s));
+	testsession_free(w);
+}
+
 static void compressed_data_ends_the_stream(void **state)
 {
 	struct world *w = testsession_world(plain);
@@ -835,6 +925,11 @@ int main(void)
 		cmocka_unit_test(channel_says_where_the_peer_wants_packets),
 		cmocka_unit_test(channel_of_a_stock_client_is_ignored),
 		cmocka_unit_test(datagrams_end_with_their_stream),
+		cmocka_unit_test(smooth_session_keeps_its_datagrams_over_a_new_stream),
+		cmocka_unit_test(strict_session_ends_them_with_its_stream),
+		cmocka_unit_test(smooth_sessions_datagrams_end_when_no_stream_renews_them),
+		cmocka_unit_test(living_stream_that_nobody_renews_takes_them_along),
+		cmocka_unit_test(used_up_keys_end_a_smooth_sessions_datagrams),
 		cmocka_unit_test(compressed_data_ends_the_stream),
 		cmocka_unit_test(end_frame_from_a_stock_peer_ends_the_stream),
 		cmocka_unit_test(disconnect_ends_the_session_with_its_text),

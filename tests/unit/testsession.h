@@ -136,7 +136,7 @@ struct end {
 	bool over_by_peer;
 	int asked;              /* by CHANNEL: 1 datagrams, -1 the stream */
 	unsigned dropped_below; /* datagrams of generations under this are ended */
-	unsigned transports;
+	unsigned transports, doubts, generations_over;
 	char why[SESSION_TEXT_MAX];
 	uint8_t echo[16];
 	size_t echo_len;
@@ -231,6 +231,11 @@ static void testsession_ask(struct session *s, bool here)
 	((struct end *)s->owner)->asked = here ? 1 : -1;
 }
 
+static void testsession_doubt(struct session *s)
+{
+	((struct end *)s->owner)->doubts++;
+}
+
 static void testsession_drop(struct session *s, unsigned below)
 {
 	((struct end *)s->owner)->dropped_below = below;
@@ -243,6 +248,7 @@ static void testsession_outdate(struct session *s)
 
 static const struct session_io testsession_io = {
 	.ask = testsession_ask,
+	.doubt = testsession_doubt,
 	.drop = testsession_drop,
 	.outdate = testsession_outdate,
 	.flush = testsession_flush,
@@ -304,6 +310,11 @@ static void testsession_echo(struct session *s, const uint8_t *data, size_t len)
 	memcpy(e->echo, data, len);
 }
 
+static void testsession_generation_over(struct session *s)
+{
+	((struct end *)s->owner)->generations_over++;
+}
+
 static void testsession_transport(struct session *s)
 {
 	((struct end *)s->owner)->transports++;
@@ -311,6 +322,7 @@ static void testsession_transport(struct session *s)
 
 static const struct session_events testsession_events = {
 	.transport = testsession_transport,
+	.generation_over = testsession_generation_over,
 	.moved = testsession_moved,
 	.rekey = testsession_rekey,
 	.rekey_failed = testsession_rekey_failed,
