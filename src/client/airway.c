@@ -17,6 +17,9 @@
 #include "session/session.h"
 #include "wire/mtu.h"
 
+/* ocserv takes a client for one that has gone to the stream when it has heard no datagram for 15 s. */
+enum { AIRWAY_HEARD_SECONDS = 10 };
+
 static void on_again(uv_timer_t *timer);
 
 static bool is_wanted(const struct client *c)
@@ -58,6 +61,13 @@ static void on_failed(struct session *s, const char *why)
 	again_later(c);
 }
 
+static unsigned keepalive(const struct session *s, const struct airway_offer *offer)
+{
+	bool enough = s->overlap || (offer->keepalive_seconds && offer->keepalive_seconds < AIRWAY_HEARD_SECONDS);
+
+	return enough ? offer->keepalive_seconds : AIRWAY_HEARD_SECONDS;
+}
+
 static int dial(struct client *c, int fd)
 {
 	const struct airway_offer *offer = &c->airway.offer;
@@ -68,7 +78,7 @@ static int dial(struct client *c, int fd)
 		.gate = DATAGRAM_GATE_NONE,
 		.announce = true,
 		.dpd_seconds = offer->dpd_seconds,
-		.keepalive_seconds = offer->keepalive_seconds,
+		.keepalive_seconds = keepalive(s, offer),
 	};
 	struct mtu_way way = { .base = offer->base_mtu, .outer = to.addr.family, .cipher = MTU_GCM };
 	int packet_max = mtu_inside(&way);

@@ -62,7 +62,8 @@ enum {
 /* What the owner does and learns; on the home worker, never under tx_lock. None of them frees the channel at once. */
 struct datagram_events {
 	void (*send)(struct datagram *d, const uint8_t *record, size_t len); /* one datagram, to d->peer */
-	void (*changed)(struct datagram *d, enum datagram_state was);        /* d->state, or what the peer wants */
+	void (*changed)(struct datagram *d, enum datagram_state was);        /* d->state, or what the peer wants, or */
+									     /* AWAY still */
 	void (*echo)(struct datagram *d, const uint8_t *data, size_t len);   /* DPD-RESP with a payload */
 };
 

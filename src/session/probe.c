@@ -32,22 +32,34 @@ static uint64_t next_probe(const struct probe *p)
 {
 	uint64_t waiting_ms = atomic_load(&p->waiting_ms);
 
-	if (p->away)
-		return p->probed_ms + PROBE_AWAY_MS;
 	if (p->unanswered)
 		return p->probed_ms + PROBE_ANSWER_MS;
+	if (p->away)
+		return p->probed_ms + PROBE_AWAY_MS;
 	return waiting_ms ? waiting_ms + PROBE_SILENCE_MS : CLOCK_NEVER;
+}
+
+static enum probe_verdict check_away(struct probe *p, uint64_t now_ms)
+{
+	if (p->unanswered) {
+		p->unanswered = 0;
+		return PROBE_VAIN;
+	}
+	p->probed_ms = now_ms;
+	p->unanswered = 1;
+	return PROBE_SEND;
 }
 
 enum probe_verdict probe_check(struct probe *p, uint64_t now_ms)
 {
 	if (now_ms < next_probe(p))
 		return PROBE_QUIET;
-	p->probed_ms = now_ms;
 	if (p->away)
-		return PROBE_SEND;
+		return check_away(p, now_ms);
+	p->probed_ms = now_ms;
 	if (p->unanswered == PROBE_TRIES) {
 		p->away = true;
+		p->unanswered = 1;
 		return PROBE_LOST;
 	}
 	p->unanswered++;

@@ -29,7 +29,7 @@ struct probe {
 	/* the watcher only */
 	uint64_t look_ms;    /* the deadline it was given */
 	uint64_t probed_ms;  /* the last probe */
-	unsigned unanswered; /* probes since something was received */
+	unsigned unanswered; /* probes since something was received; away: whether the last one was just sent */
 	bool away;
 };
 
@@ -37,6 +37,7 @@ enum probe_verdict {
 	PROBE_QUIET,
 	PROBE_SEND, /* send a probe; counted as done */
 	PROBE_LOST, /* away from now on; a probe is to be sent, too */
+	PROBE_VAIN, /* away, and the last probe has not been answered either */
 };
 
 /**

@@ -494,6 +494,18 @@ bool session_used_up(struct session *s)
 	return s->used_up;
 }
 
+/*
+ * ocserv sends where it has heard from us last: by datagrams, until DATA comes on the stream. This is a packet that
+ * every kernel drops without a word, for the checksum of its header is wrong (RFC 1122, section 3.2.1.2).
+ */
+static void draw_to_stream(struct session *s, uint64_t now_ms)
+{
+	static const uint8_t no_packet[] = { 0x45, 0, 0, 20, 0, 0, 0, 0, 1, 59, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 };
+
+	if (s->current)
+		send_control(s, s->current, FRAME_DATA, no_packet, sizeof(no_packet), now_ms);
+}
+
 void session_transport(struct session *s, uint64_t now_ms)
 {
 	uint8_t channel;
@@ -510,6 +522,8 @@ void session_transport(struct session *s, uint64_t now_ms)
 		channel = away ? FRAME_BY_STREAM : FRAME_BY_DATAGRAM;
 		send_control(s, s->current, FRAME_CHANNEL, &channel, sizeof(channel), now_ms);
 	}
+	if (away && !s->overlap && s->side == SESSION_CLIENT)
+		draw_to_stream(s, now_ms);
 	if (usable == s->by_datagram)
 		return;
 	s->by_datagram = usable;

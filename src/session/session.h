@@ -248,7 +248,11 @@ void session_probe(struct session *s, const uint8_t *data, size_t len, uint64_t 
  */
 bool session_used_up(struct session *s);
 
-/** session_transport() - Whether packets go by datagrams may have changed: tell the owner, and an adit the way to us */
+/**
+ * session_transport() - Whether packets go by datagrams may have changed: tell the owner, and the peer the way to us
+ *
+ * An adit by CHANNEL; a gateway that is none by DATA on the stream, each time while nothing comes by datagrams.
+ */
 void session_transport(struct session *s, uint64_t now_ms);
 
 /** session_rekey_now() - Operator's wish: a client opens a generation, a gateway asks its client to */

@@ -90,6 +90,8 @@ static void away_is_probed_for_ever(void **state)
 
 	(void)state;
 	for (int i = 1; i < 20; i++) {
+		now = sleep_until_due(&p, now, PROBE_VAIN);
+		assert_int_equal(now, lost + (uint64_t)(i - 1) * PROBE_AWAY_MS + PROBE_ANSWER_MS);
 		now = sleep_until_due(&p, now, PROBE_SEND);
 		assert_int_equal(now, lost + (uint64_t)i * PROBE_AWAY_MS);
 	}

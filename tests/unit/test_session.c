@@ -2,6 +2,9 @@
 /* A session's life without rekeys beside each other: streams come and go, limits, probes, the end. */
 #include "testsession.h"
 
+#include "ip/checksum.h"
+#include "session/datagram.h"
+
 enum { DPD = 20000, KEEP = 3600 };
 
 static const struct session_settings plain;
@@ -379,6 +382,34 @@ static void channel_says_where_the_peer_wants_packets(void **state)
 	assert_int_equal(testsession_frame(at_gateway(l), FRAME_CHANNEL, &by_datagram, 1), 0);
 	assert_int_equal(gateway(w)->asked, 1);
 	assert_int_equal(testsession_frame(at_gateway(l), FRAME_CHANNEL, NULL, 0), ERR_PROTO);
+	testsession_free(w);
+}
+
+/* ocserv goes on sending by datagrams until it is sent a packet by the stream. */
+static void stock_gateway_is_drawn_to_the_stream_by_a_packet_that_is_none(void **state)
+{
+	struct world *w = testsession_world(plain);
+	struct line *l = testsession_connect(w);
+	struct datagram d = { .state = DATAGRAM_UP };
+	const struct buf *in = &at_gateway(l)->in;
+	const uint8_t *packet;
+
+	(void)state;
+	client(w)->s->datagram = &d;
+	session_transport(client(w)->s, w->now);
+	assert_int_equal(buf_len(in), 0);
+	d.state = DATAGRAM_AWAY;
+	session_transport(client(w)->s, w->now);
+	assert_int_equal(buf_len(in), 2 + FRAME_HEADER_LEN + 20); /* one record, one frame */
+	assert_int_equal(buf_data(in)[2 + 6], FRAME_DATA);
+	packet = buf_data(in) + 2 + FRAME_HEADER_LEN;
+	assert_int_equal(packet[0], 0x45);
+	assert_int_equal(packet[3], 20);
+	assert_int_not_equal(checksum_fold(checksum_add(0, packet, 20)), 0xffff);
+	session_transport(client(w)->s, w->now);
+	assert_int_equal(buf_len(in), 2 * (2 + FRAME_HEADER_LEN + 20));
+	client(w)->s->datagram = NULL;
+	buf_clear(&at_gateway(l)->in);
 	testsession_free(w);
 }
 
@@ -923,6 +954,7 @@ int main(void)
 		cmocka_unit_test(probe_without_a_stream_is_nothing),
 		cmocka_unit_test(unknown_kinds_are_ignored_and_reported),
 		cmocka_unit_test(channel_says_where_the_peer_wants_packets),
+		cmocka_unit_test(stock_gateway_is_drawn_to_the_stream_by_a_packet_that_is_none),
 		cmocka_unit_test(channel_of_a_stock_client_is_ignored),
 		cmocka_unit_test(datagrams_end_with_their_stream),
 		cmocka_unit_test(smooth_session_keeps_its_datagrams_over_a_new_stream),

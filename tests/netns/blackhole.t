@@ -1,0 +1,136 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+# Datagrams between an adit client and Debian's ocserv vanish for a while: the flows inside go on by the stream, both ways,
+# and come back. ocserv itself does not look; it sends where the client has last sent.
+#
+#	(gw) 192.0.2.1 ----- 192.0.2.2 (alice)
+#	     10.88.0.1 ..... 10.88.0.x
+# shellcheck source=tests/netns/lib.sh
+. "$(dirname "$0")/lib.sh"
+needs_programs ocserv nft
+
+RATE=500
+silence=2000 back_ms=10000
+[[ $ADIT != *san-* ]] || silence=6000 back_ms=20000 # slowed as all is then
+
+take_precedence
+make_ns gw alice
+link_ns gw 192.0.2.1/24 alice 192.0.2.2/24
+make_pki vpn.test alice
+for ns in gw alice; do
+	in_ns $ns nft -f - <<-END
+		table inet t {
+			counter out {}
+			chain output { type filter hook output priority 0; udp dport 443 counter name out; udp sport 443 counter name out; }
+		}
+	END
+done
+
+# deaf on|off: neither end hears datagrams. They vanish on arrival: a rule at the output would be an error to the sender.
+deaf()
+{
+	local ns
+	for ns in gw alice; do
+		if [[ $1 = on ]]; then
+			in_ns $ns nft 'add table inet deaf; add chain inet deaf c { type filter hook input priority -10; };
+				add rule inet deaf c udp dport 443 drop; add rule inet deaf c udp sport 443 drop'
+		else
+			in_ns $ns nft delete table inet deaf
+		fi
+	done
+}
+
+datagrams_out() # NS
+{
+	in_ns "$1" nft -j list counter inet t out | jq '.nftables[] | select(.counter) | .counter.packets'
+}
+
+# sends_datagrams NS...: whether each has sent many within half a second
+sends_datagrams()
+{
+	local ns
+	local -A before=()
+	for ns; do
+		before[$ns]=$(datagrams_out "$ns")
+	done
+	sleep 0.5
+	for ns; do
+		(($(datagrams_out "$ns") - before[$ns] > RATE / 5)) || return 1
+	done
+}
+
+session()
+{
+	ctl alice sessions --json | jq -r ".[0].$1"
+}
+
+# check_gap LABEL: of an ended count
+check_gap()
+{
+	local gap
+	count_result "$1" >"$WORK/$1.json"
+	gap=$(json_field longest_gap_ms <"$WORK/$1.json")
+	check "$1: never silent for longer than $silence ms ($gap ms)" test "${gap%.*}" -lt $silence
+}
+
+ocserv_config vpn.test 'udp-port = 443' 'ipv4-network = 10.88.0.0/24'
+start ocserv gw ocserv -f -c "$WORK/ocserv.conf"
+try 10 listens gw tcp 443
+start_client alice alice alice 192.0.2.1:443 'trust.name="vpn.test"'
+check "the client is up" wait_event alice 15 'event=up|session'
+record_events alice
+ipv4=$(session ipv4)
+
+# --- traffic both ways ---
+count_start up alice gw 10.88.0.1 5001 $RATE 60
+count_start down gw alice "$ipv4" 5002 $RATE 60
+check "packets flow by datagrams" try 5 sends_datagrams gw alice
+mark_events alice
+deaf on
+check "the client notices" wait_record alice 5 event=transport
+is "status tells what is in the way" "$(session datagrams.obstacle)" "nothing comes back"
+check "a third flow passes" in_ns alice ping -c 2 -i 0.1 -W 2 10.88.0.1
+check "ocserv sends by the stream" fails sends_datagrams gw
+mark_events alice
+deaf off
+since=${EPOCHREALTIME/[.,]/}
+check "when datagrams pass again, both ends are back" try $((back_ms / 1000)) sends_datagrams gw alice
+back=$(((${EPOCHREALTIME/[.,]/} - since) / 1000))
+check "soon: $back ms" test "$back" -lt $back_ms
+count_stop up
+count_stop down
+check_gap up
+check_gap down
+
+# --- one who only receives: with one packet of its own it learns, and ocserv learns from it ---
+count_start lonely gw alice "$ipv4" 5003 $RATE 60
+check "packets flow down" try 5 sends_datagrams gw
+mark_events alice
+deaf on
+in_ns alice ping -c 1 -W 0.1 10.88.0.1 >/dev/null
+check "the client notices" wait_record alice 5 event=transport
+sleep 0.5
+check "ocserv sends by the stream" fails sends_datagrams gw
+mark_events alice
+deaf off
+check "it comes back" wait_record alice 10 event=transport
+check "and ocserv" try 5 sends_datagrams gw
+count_stop lonely
+check_gap lonely
+
+# --- only what comes from ocserv vanishes: what it still hears may not mislead it ---
+count_start lonely gw alice "$ipv4" 5003 $RATE 60
+check "packets flow down" try 5 sends_datagrams gw
+mark_events alice
+deaf on
+in_ns gw nft delete table inet deaf
+in_ns alice ping -c 1 -W 0.1 10.88.0.1 >/dev/null
+check "the client notices" wait_record alice 5 event=transport
+sleep 4 # a probe and its failure
+in_ns alice nft delete table inet deaf
+count_stop lonely
+check_gap lonely
+is "the session was never lost" "$(ctl alice status --json | jq .counters.streams_lost)" 0
+stop alice
+stop ocserv
+done_testing
