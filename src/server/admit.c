@@ -240,6 +240,8 @@ static void attach(struct arrival *a)
 	struct buf reply = BUF_INIT;
 	struct channel *c;
 
+	if (session_keeps_datagrams(s) && !addr_equal(&s->peer.addr, &a->peer.addr))
+		session_end_generation(s); /* told the same App-ID, it would go on sending from where it is no more */
 	c = seal_grant(a, a->records, s->generation + 1, &reply) < 0 ? NULL : make_channel(a);
 	if (!c) {
 		buf_fini(&reply);

@@ -143,8 +143,7 @@ static void move(struct session *s, struct channel *c, bool with_end, uint64_t n
 	s->io->outdate(s);
 }
 
-/* Its datagrams end, and nothing begins any under its keys. */
-static void end_generation(struct session *s)
+void session_end_generation(struct session *s)
 {
 	s->spent = true;
 	s->io->drop(s, s->generation + 1);
@@ -162,7 +161,7 @@ static void maybe_lost(struct session *s, const char *why, uint64_t now_ms)
 	if (session_keeps_datagrams(s))
 		s->io->doubt(s);
 	else if (!s->spent)
-		end_generation(s);
+		session_end_generation(s);
 	s->events->lost(s, why);
 }
 
@@ -589,17 +588,17 @@ static void tick_rekey(struct session *s, uint64_t now_ms)
 	uint64_t records, bytes;
 
 	if (rekey_expired(&s->rekey, now_ms) && !s->current && session_keeps_datagrams(s))
-		end_generation(s);
+		session_end_generation(s);
 	if (!s->current || s->next || s->leaving)
 		return;
 	if (rekey_expired(&s->rekey, now_ms)) {
-		end_generation(s);
+		session_end_generation(s);
 		session_gone(s, s->current, "the generation was not renewed in time", now_ms);
 		return;
 	}
 	usage(s, &records, &bytes);
 	if (records >= SESSION_RECORDS_MAX) { /* the peer did not want a new one: no key goes on beyond its limit */
-		end_generation(s);
+		session_end_generation(s);
 		session_gone(s, s->current, "the generation's keys are used up", now_ms);
 		return;
 	}
@@ -611,7 +610,7 @@ static void tick_rekey(struct session *s, uint64_t now_ms)
 		return;
 	}
 	if (!s->overlap)
-		end_generation(s); /* a smooth one's datagrams, too: it is their keys that may be used up */
+		session_end_generation(s); /* a smooth one's datagrams, too: it is their keys that may be used up */
 	session_rekey_now(s, now_ms);
 }
 

@@ -172,6 +172,9 @@ void session_put(struct session *s);
 /** session_owns() - Whether an inner address is leased to or routed to the peer of this session (client: to us) */
 bool session_owns(const struct session *s, const struct addr *a);
 
+/** session_end_generation() - Its datagrams end, and nothing begins any under its keys; a stream may go on */
+void session_end_generation(struct session *s);
+
 /** session_keeps_datagrams() - Whether the next stream may go on with the datagram channel there is; on the home worker
  */
 bool session_keeps_datagrams(const struct session *s);

@@ -47,10 +47,28 @@ start_openconnect()
 	oc4=$(session ipv4)
 }
 
+# overhear: from now on; the App-ID comes in $WORK/overhear.log
+overhear()
+{
+	rm -f "$WORK/overhear.log"
+	start overhear oc "$repo/tests/netns/rawudp" overhear to-gw 443
+	try 5 grep -q listening "$WORK/overhear.log" || diag "nobody listens"
+}
+
 # handshakes: how many of its datagrams openconnect has done
 handshakes()
 {
 	grep -c 'Established DTLS connection' "$WORK/oc.log"
+}
+
+has_begun_anew()
+{
+	(($(handshakes) == 2))
+}
+
+has_young_keys()
+{
+	has transport dtls && (($(session datagrams.key_seconds) < DURATION - 1))
 }
 
 dropped()
@@ -61,10 +79,19 @@ dropped()
 
 # --- smooth: one datagram channel for all streams ---
 start_server gw gw vpn.test 'rekey={ seconds = 1; stock = "smooth"; }'
+overhear
 start_openconnect
+wait_exit overhear
+app_id=$(tail -n 1 "$WORK/overhear.log")
 first=$(session generation)
 count_start up oc gw 10.20.0.1 6001 $RATE $DURATION
 count_start down gw oc "$oc4" 6002 $RATE $DURATION
+# Somebody at the same address who has seen the App-ID
+export OWN_PORT=4001
+answer=$(in_ns oc "$repo/tests/netns/rawudp" hello 192.0.2.1 443 "$app_id")
+is "a hello in its name begins a handshake" \
+	"$(in_ns oc "$repo/tests/netns/rawudp" hello 192.0.2.1 443 "$app_id" "${answer#verify }")" flight
+unset OWN_PORT
 for label in up down; do
 	is "$label: none is lost, none doubled" "$(count_result $label | jq -c '[.received, .lost, .duplicated]')" \
 		"[$((DURATION * RATE)),0,0]"
@@ -76,6 +103,14 @@ check "and still uses them" try 5 has transport dtls
 check "status tells the age of their keys: $(session datagrams.key_seconds) s" test "$(session datagrams.key_seconds)" -ge $((DURATION - 1))
 check "for people, too" eval 'ctl gw status | grep -qE "keys [0-9]+ s old$"'
 is "nothing was dropped" "$(dropped)" '[{},{}]'
+
+# From another address its old flow leads nowhere: it is told to begin another.
+ip -n "$NS-oc" addr del 192.0.2.2/24 dev to-gw
+ip -n "$NS-oc" addr add 192.0.2.3/24 dev to-gw
+kill -s USR2 "${pid_of[oc]}"
+check "a client that has moved begins another handshake" try 10 has_begun_anew
+check "and goes on by datagrams" try 10 in_ns oc ping -c 1 -W 1 10.20.0.1
+check "of young keys" try 5 has_young_keys
 
 # A client that is gone does not keep its keys for ever, but at most for what a generation may live.
 stop oc KILL 2>/dev/null
