@@ -108,10 +108,9 @@ static void on_socket(void *arg, int result, int fd)
 	}
 	if (fd >= 0)
 		result = dial(c, fd);
-	if (result < 0) {
-		log_debug("no datagrams: %s", err_text(result));
+	if (result < 0 && c->session) {
 		session_no_datagram(c->session, err_text(result));
-		again_later(c);
+		on_failed(c->session, err_text(result));
 	}
 }
 

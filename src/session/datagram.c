@@ -329,7 +329,7 @@ static void tick_probe(struct datagram *d, uint64_t now_ms)
 	if (v == PROBE_QUIET)
 		return;
 	if (v == PROBE_VAIN) {
-		d->events->changed(d, d->state); /* a peer that heard it may take it for a sign that we listen */
+		d->events->changed(d, d->state);
 		return;
 	}
 	send_control(d, FRAME_DPD_REQ, NULL, 0, now_ms);

@@ -59,11 +59,13 @@ enum {
 	DATAGRAM_ANSWERS_BATCH = 16, /* DPD-REQ answered of those that arrive at once */
 };
 
-/* What the owner does and learns; on the home worker, never under tx_lock. None of them frees the channel at once. */
+/*
+ * What the owner does and learns; on the home worker, never under tx_lock. None of them frees the channel at once. That
+ * it is still AWAY is told after each probe in vain, too: a peer that has heard the probe may take us to listen here.
+ */
 struct datagram_events {
 	void (*send)(struct datagram *d, const uint8_t *record, size_t len); /* one datagram, to d->peer */
-	void (*changed)(struct datagram *d, enum datagram_state was);        /* d->state, or what the peer wants, or */
-									     /* AWAY still */
+	void (*changed)(struct datagram *d, enum datagram_state was);        /* d->state, or what the peer wants */
 	void (*echo)(struct datagram *d, const uint8_t *data, size_t len);   /* DPD-RESP with a payload */
 };
 

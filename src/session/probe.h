@@ -2,8 +2,10 @@
 /*
  * Whether datagrams still pass, found out within two seconds while there is something to send:
  *
- *   sent, and nothing received for PROBE_SILENCE_MS: a probe; PROBE_TRIES of them unanswered, PROBE_ANSWER_MS each:
- * away away: a probe every PROBE_AWAY_MS; its answer, and nothing else, shows that both directions pass again
+ *   sent, and nothing received for PROBE_SILENCE_MS    a probe
+ *   PROBE_TRIES unanswered, PROBE_ANSWER_MS each       away
+ *   away                                               a probe every PROBE_AWAY_MS; its answer, and nothing else, shows
+ *                                                      that both directions pass again
  *
  * Who sends may be another thread than the one that watches. The watcher is told of the first sending after a silence
  * and then looks again and again, PROBE_SILENCE_MS apart, until nothing is sent any more.

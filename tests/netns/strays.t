@@ -70,6 +70,12 @@ memory()
 	awk '/^VmRSS/ { print $2 }' "/proc/$(pgrep -P "${pid_of[gw]}")/status"
 }
 
+# heard: packets that have come to mallory
+heard()
+{
+	in_ns mallory cat /sys/class/net/to-gw/statistics/rx_packets
+}
+
 # capture FILE: ten datagrams of alice with data
 capture()
 {
@@ -88,10 +94,11 @@ check "a tunnel by datagrams" try 10 goes_by alice dtls
 alice_id=$(app_id alice-id)
 
 # No state before the cookie.
-raw mallory flood 192.0.2.1 443 1000 >/dev/null
-rss=$(memory)
-raw mallory flood 192.0.2.1 443 20000 >/dev/null
-check "20,000 ClientHellos later the tunnel passes" in_ns alice ping -c 3 -i 0.05 -W 2 10.20.0.1
+is "1,000 ClientHellos, each from another address" "$(raw mallory flood 198.51.100.1 443 1000)" 1000
+rss=$(memory) heard=$(heard)
+is "20,000 more" "$(raw mallory flood 198.51.100.1 443 20000)" 20000
+check "they are answered" test $(($(heard) - heard)) -ge 1000
+check "then the tunnel passes" in_ns alice ping -c 3 -i 0.05 -W 2 10.20.0.1
 grown=256
 [[ $ADIT != *san-* ]] || grown=32768 # what a sanitizer remembers
 check "and nothing has grown: $rss KiB, $(memory) KiB" test "$(memory)" -le $((rss + grown))
