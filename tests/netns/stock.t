@@ -8,7 +8,8 @@
 . "$(dirname "$0")/lib.sh"
 needs_programs openconnect nft openssl
 
-RATE=250
+RATE=500 SIZE=1000
+[[ $ADIT != *san-* ]] || RATE=100
 DURATION=6
 
 make_ns gw oc raw
@@ -84,8 +85,8 @@ start_openconnect
 wait_exit overhear
 app_id=$(tail -n 1 "$WORK/overhear.log")
 first=$(session generation)
-count_start up oc gw 10.20.0.1 6001 $RATE $DURATION
-count_start down gw oc "$oc4" 6002 $RATE $DURATION
+count_start up oc gw 10.20.0.1 6001 $RATE $DURATION $SIZE
+count_start down gw oc "$oc4" 6002 $RATE $DURATION $SIZE
 # Somebody at the same address who has seen the App-ID
 export OWN_PORT=4001
 answer=$(in_ns oc "$repo/tests/netns/rawudp" hello 192.0.2.1 443 "$app_id")
