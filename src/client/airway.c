@@ -81,7 +81,7 @@ static int dial(struct client *c, int fd)
 		.keepalive_seconds = keepalive(s, offer),
 	};
 	struct mtu_way way = { .base = offer->base_mtu, .outer = to.addr.family, .cipher = MTU_GCM };
-	int packet_max = mtu_inside(&way);
+	int inside = mtu_inside(&way), packet_max = inside < offer->mtu ? inside : offer->mtu;
 	struct dtls *dtls = NULL;
 	struct udp u;
 
@@ -141,6 +141,7 @@ void airway_granted(struct client *c, const struct channel *stream, const struct
 	offer->generation = grant->generation;
 	offer->port = (uint16_t)grant->dtls_port;
 	offer->base_mtu = grant->base_mtu;
+	offer->mtu = c->conf->tunnel.mtu && c->conf->tunnel.mtu < grant->mtu ? c->conf->tunnel.mtu : grant->mtu;
 	offer->dpd_seconds = (unsigned)grant->dtls_dpd_seconds;
 	offer->keepalive_seconds = (unsigned)grant->dtls_keepalive_seconds;
 	memcpy(offer->id, grant->app_id, grant->app_id_len);

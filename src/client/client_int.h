@@ -42,6 +42,7 @@ struct airway_offer {
 	size_t id_len;                 /* 0: none */
 	uint16_t port;
 	int base_mtu; /* of the way outside, 0: not known */
+	int mtu;      /* of the tunnel */
 	unsigned dpd_seconds, keepalive_seconds;
 };
 

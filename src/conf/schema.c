@@ -87,7 +87,8 @@ static const struct schema_key keys[] = {
 
 	{ "transport", SCHEMA_CHOICE, SCHEMA_CLIENT, .words = { "auto", "dtls", "tls" }, .fallback = "auto",
 	  AT(transport),
-	  .help = "auto: datagrams when they pass, the stream when they do not" },
+	  .help = "auto: datagrams when they pass, the stream when they do not; dtls: the stream only for what no "
+		  "datagram carries" },
 
 	{ "rekey", SCHEMA_GROUP, SCHEMA_BOTH, .reloadable = true, .help = "when fresh keys are made" },
 	{ "rekey.seconds", SCHEMA_INT, SCHEMA_BOTH, RANGE(1, DAY), .fallback = "900", .reloadable = true,

@@ -69,27 +69,16 @@ static void send_stream(struct path *p)
 	buf_clear(&p->sealed);
 }
 
-/* The way is narrower than thought: packets of this length go by the stream from now on, TCP is cut smaller. */
-static void narrow(struct flow *f, size_t record_len)
-{
-	unsigned packet_max = (unsigned)(record_len - DTLS_OVERHEAD_MAX) * 7 / 8;
-
-	if (packet_max >= f->settings.packet_max)
-		return;
-	log_info("datagrams of %zu bytes do not pass name=%s: packets over %u bytes go by the stream", record_len,
-		 flow_session(f)->name, packet_max);
-	f->settings.packet_max = packet_max;
-}
-
 /* Sends the records that are sealed for the session's flow. */
 static void send_records(struct path *p)
 {
 	struct flow *f = p->sending->datagram->owner;
+	size_t longest = p->run.stride;
 	struct udp_sent sent;
 
 	flow_send(f, p->records, p->run.len, p->run.stride, &sent);
 	if (sent.too_big)
-		narrow(f, p->run.stride);
+		datagram_refused(p->sending->datagram);
 	if (sent.gso_off) {
 		log_warn("the kernel refuses runs of datagrams, sending them singly: offload=udp_gso");
 		atomic_store_explicit(&p->udp_gso, false, memory_order_relaxed);
@@ -97,7 +86,7 @@ static void send_records(struct path *p)
 	if (sent.records < p->run.count)
 		verdict_add(&p->egress, DROP_SEND, p->run.count - (unsigned)sent.records);
 	p->run = (struct records_run){ 0 };
-	flow_sent(f, p->now_ms);
+	flow_sent(f, longest, p->now_ms);
 }
 
 /* Sends what there is for the session whose lock is held. */
@@ -125,15 +114,15 @@ static void switch_session(struct path *p, struct session *s)
 		pthread_mutex_lock(&s->tx_lock);
 }
 
-static bool stream_can_take(const struct session *s)
+static bool stream_is_free(const struct session *s)
 {
-	return s->tx && !s->no_stream && !s->tx->tx_ended && !buf_len(&s->tx->out);
+	return s->tx && !s->tx->tx_ended && !buf_len(&s->tx->out);
 }
 
 /* A channel that can take more right now. */
 static bool can_take(const struct session *s)
 {
-	return session_by_datagram(s) || stream_can_take(s);
+	return session_by_datagram(s) || (!s->no_stream && stream_is_free(s));
 }
 
 static void count_sent(struct session *s, const struct super *super, uint64_t now_ms)
@@ -230,7 +219,7 @@ static enum verdict seal_record(struct path *p, uint8_t *packet, size_t len, boo
 	packet[-DATAGRAM_KIND_LEN] = partial ? FRAME_PARTIAL_DATA : FRAME_DATA;
 	sealed = datagram_seal(d, &plain, 1, p->records + p->run.len);
 	if (sealed < 0) { /* its key is used up: its loop is to see that */
-		flow_sent(d->owner, p->now_ms);
+		flow_sent(d->owner, 0, p->now_ms);
 		return DROP_SEND;
 	}
 	if (!p->run.len)
@@ -241,28 +230,18 @@ static enum verdict seal_record(struct path *p, uint8_t *packet, size_t len, boo
 	return PASS;
 }
 
-/* The longest packet that the session's datagrams carry. */
-static size_t packet_max(const struct path *p)
+/* Whether it can be cut into pieces of @max bytes at most; TCP may be cut smaller than its sender thought. */
+static bool fits_datagrams(const struct super *super, size_t max)
 {
-	const struct flow *f = p->sending->datagram->owner;
-
-	return f->settings.packet_max < DATAGRAM_PAYLOAD_MAX ? f->settings.packet_max : DATAGRAM_PAYLOAD_MAX;
-}
-
-/* Whether it can be cut so that each piece fits; TCP may be cut smaller than its sender thought. */
-static bool fits_datagrams(const struct path *p, const struct super *super)
-{
-	size_t max = packet_max(p);
-
 	if (super->segments == 1)
 		return super->len <= max;
 	return super->header_len + super->gso_size <= max || (super->kind != SUPER_UDP && super->header_len < max);
 }
 
 /* By datagrams, cut inside its own memory. */
-static enum verdict datagram_packet(struct path *p, struct super *super)
+static enum verdict datagram_packet(struct path *p, struct super *super, size_t max)
 {
-	size_t room = packet_max(p) - super->header_len, step = super->gso_size < room ? super->gso_size : room;
+	size_t room = max - super->header_len, step = super->gso_size < room ? super->gso_size : room;
 	bool partial = p->sending->datagram->overlap && super->direct && super->partial;
 	struct segmenter it;
 	enum verdict v = PASS;
@@ -280,6 +259,18 @@ static enum verdict datagram_packet(struct path *p, struct super *super)
 	return v;
 }
 
+/* What no datagram carries goes by the stream, also when that is not wanted for the rest: else it would never arrive.
+ */
+static enum verdict send_super(struct path *p, struct super *super)
+{
+	struct session *s = p->sending;
+	size_t max = session_by_datagram(s) ? datagram_packet_max(s->datagram) : 0;
+
+	if (max && fits_datagrams(super, max))
+		return datagram_packet(p, super, max);
+	return stream_is_free(s) ? stream_packet(p, super) : DROP_SEND;
+}
+
 /* The packet at the end of what is gathered, for the session whose lock is held and which can take it. */
 static enum verdict send_packet(struct path *p, const struct tun_header *header, size_t len, unsigned *packets)
 {
@@ -289,10 +280,7 @@ static enum verdict send_packet(struct path *p, const struct tun_header *header,
 	if (v != PASS)
 		return v;
 	*packets = super.segments;
-	if (session_by_datagram(p->sending) && fits_datagrams(p, &super))
-		v = datagram_packet(p, &super);
-	else
-		v = stream_can_take(p->sending) ? stream_packet(p, &super) : DROP_TOO_BIG;
+	v = send_super(p, &super);
 	if (v == PASS)
 		count_sent(p->sending, &super, p->now_ms);
 	return v;

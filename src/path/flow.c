@@ -255,14 +255,7 @@ static void on_changed(struct datagram *d, enum datagram_state was)
 	wake(f->flows);
 }
 
-static void on_echo(struct datagram *d, const uint8_t *data, size_t len)
-{
-	(void)d;
-	(void)data;
-	(void)len; /* no probe of ours has a payload */
-}
-
-static const struct datagram_events datagram_events = { .send = on_record, .changed = on_changed, .echo = on_echo };
+static const struct datagram_events datagram_events = { .send = on_record, .changed = on_changed };
 
 /* ---- handshakes ---- */
 
@@ -293,6 +286,19 @@ static void on_handshake_failed(struct handshake *h, const char *why)
 	wake(f->flows);
 }
 
+/* What the session's present channel has found out about the same way. */
+static unsigned known_length(const struct flow *f)
+{
+	struct session *s = f->flows->session;
+	unsigned known = 0;
+
+	pthread_mutex_lock(&s->tx_lock);
+	if (s->datagram && addr_equal(&s->datagram->peer.addr, &f->peer.addr))
+		known = datagram_packet_max(s->datagram);
+	pthread_mutex_unlock(&s->tx_lock);
+	return known;
+}
+
 static void on_handshake_done(struct handshake *h)
 {
 	struct flow *f = h->owner;
@@ -305,6 +311,8 @@ static void on_handshake_done(struct handshake *h)
 		.announce = f->settings.announce,
 		.dpd_seconds = f->settings.dpd_seconds,
 		.keepalive_seconds = f->settings.keepalive_seconds,
+		.packet_max = f->settings.packet_max,
+		.packet_known = known_length(f),
 		.events = &datagram_events,
 		.owner = f,
 		.tx_lock = &s->tx_lock,
@@ -319,6 +327,7 @@ static void on_handshake_done(struct handshake *h)
 	explicit_bzero(&keys, sizeof(keys));
 	f->serial = atomic_fetch_add(&last_serial, 1) + 1;
 	f->outdated_ms = 0;
+	f->told_max = 0;
 	session_no_datagram(s, f->datagram ? datagram_obstacle(f->datagram) : "out of memory");
 	if (!f->datagram)
 		f->flows->failure = "out of memory";
@@ -617,6 +626,19 @@ static bool is_outdated(struct flow *f, uint64_t now_ms)
 	return newer || (moved && now_ms >= f->outdated_ms + SESSION_LINGER_MS);
 }
 
+/* Once a search has ended. */
+static void tell_length(struct flow *f)
+{
+	unsigned max = datagram_packet_max(f->datagram);
+
+	if (max == f->told_max || !pmtu_settled(&f->datagram->pmtu))
+		return;
+	if (f->told_max || max < f->settings.packet_max)
+		log_info("datagrams carry packets of %u bytes at most, longer ones go by the stream: name=%s", max,
+			 f->flows->session->name);
+	f->told_max = max;
+}
+
 static uint64_t tick_flow(struct flow *f, uint64_t now_ms)
 {
 	uint64_t at;
@@ -628,6 +650,7 @@ static uint64_t tick_flow(struct flow *f, uint64_t now_ms)
 		datagram_leave(f->datagram, now_ms);
 	}
 	at = datagram_tick(f->datagram, now_ms);
+	tell_length(f);
 	if (f->outdated_ms && f->datagram->state < DATAGRAM_LEAVING)
 		at = clock_sooner(at, f->outdated_ms + SESSION_LINGER_MS);
 	return at;
@@ -721,9 +744,9 @@ struct session *flow_session(const struct flow *f)
 	return f->flows->session;
 }
 
-void flow_sent(struct flow *f, uint64_t now_ms)
+void flow_sent(struct flow *f, size_t longest, uint64_t now_ms)
 {
-	if (datagram_sent(f->datagram, now_ms))
+	if (datagram_sent(f->datagram, longest, now_ms))
 		post(f->flows->session, f->flows->path, read_wake, 0, false);
 }
 

@@ -33,7 +33,7 @@ typedef void flow_failed_fn(struct session *s, const char *why);
 
 struct flow_settings {
 	unsigned generation;
-	unsigned packet_max; /* longest packet that a datagram on this way carries; longer ones go by the stream */
+	unsigned packet_max; /* longest packet that is worth a try; what passes is found out (session/pmtu.h) */
 	enum datagram_gate gate;
 	bool announce;
 	unsigned dpd_seconds, keepalive_seconds;
@@ -41,17 +41,18 @@ struct flow_settings {
 
 struct flow {
 	struct flows *flows;
-	struct udp *udp;               /* the socket it uses: a listener's, or own */
-	struct udp own;                /* client; fd -1: none */
-	uv_poll_t poll;                /* client: on own */
-	struct endpoint peer;          /* the other end */
-	struct addr local;             /* gateway: which of our addresses it is sent to */
-	struct flow_settings settings; /* packet_max: under tx_lock */
-	struct datagram *datagram;     /* NULL until the handshake is done */
-	uint64_t serial;               /* a channel with a higher one is newer */
-	uint64_t outdated_ms;          /* since when its generation is not the session's; 0: it is */
-	struct cds_lfht_node node;     /* gateway: in its path's table */
-	struct rcu_head rcu;           /* a table that grows is walked by a thread of liburcu's, too */
+	struct udp *udp;      /* the socket it uses: a listener's, or own */
+	struct udp own;       /* client; fd -1: none */
+	uv_poll_t poll;       /* client: on own */
+	struct endpoint peer; /* the other end */
+	struct addr local;    /* gateway: which of our addresses it is sent to */
+	struct flow_settings settings;
+	unsigned told_max;         /* packet_max of its channel that was logged */
+	struct datagram *datagram; /* NULL until the handshake is done */
+	uint64_t serial;           /* a channel with a higher one is newer */
+	uint64_t outdated_ms;      /* since when its generation is not the session's; 0: it is */
+	struct cds_lfht_node node; /* gateway: in its path's table */
+	struct rcu_head rcu;       /* a table that grows is walked by a thread of liburcu's, too */
 	TAILQ_ENTRY(flow) next;
 };
 
@@ -128,8 +129,9 @@ struct session *flow_session(const struct flow *f);
  */
 void flow_send(struct flow *f, const uint8_t *records, size_t len, size_t stride, struct udp_sent *sent);
 
-/** flow_sent() - Under tx_lock, from any worker: a batch of packets was sent by the session's channel on @f */
-void flow_sent(struct flow *f, uint64_t now_ms);
+/** flow_sent() - Under tx_lock, from any worker: a batch of packets, the longest a record of @longest bytes, was sent
+ * by the session's channel on @f */
+void flow_sent(struct flow *f, size_t longest, uint64_t now_ms);
 
 /* For session_io; from the session's home. */
 void flows_ask(struct session *s, bool here);

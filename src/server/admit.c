@@ -130,7 +130,7 @@ static bool takes_datagrams(const struct conf *conf, uint16_t port)
 static int name_channel(const struct arrival *a, unsigned generation, struct grant_datagrams *d)
 {
 	struct app_ids *ids = a->worker->server->app_ids;
-	unsigned packet_max = grant_packet_max(&a->offer, d);
+	unsigned packet_max = grant_packet_max(a->worker->server->conf, &a->offer, d);
 
 	if (session_keeps_datagrams(a->session) &&
 	    app_ids_renew(ids, a->session, generation, a->psk, packet_max, d->app_id) == 0)

@@ -109,10 +109,10 @@ static void fill_datagrams(struct tunnel_grant *g, const struct conf *conf, cons
 	g->mtu = mtu_tunnel(&way, conf->tunnel.mtu, g->ipv6.addr.family != ADDR_NONE);
 }
 
-unsigned grant_packet_max(const struct tunnel_offer *offer, const struct grant_datagrams *d)
+unsigned grant_packet_max(const struct conf *conf, const struct tunnel_offer *offer, const struct grant_datagrams *d)
 {
 	struct mtu_way way = { .base = narrower(offer->base_mtu, d->pmtu), .outer = d->outer, .cipher = MTU_GCM };
-	int max = mtu_inside(&way);
+	int inside = mtu_inside(&way), max = inside < conf->tunnel.mtu ? inside : conf->tunnel.mtu;
 
 	return max > 0 ? (unsigned)max : 0;
 }

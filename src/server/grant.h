@@ -40,8 +40,10 @@ struct grant_datagrams {
 int grant_fill(struct tunnel_grant *g, const struct conf *conf, const struct session *s,
 	       const struct tunnel_offer *offer, unsigned generation, const struct grant_datagrams *datagrams);
 
-/** grant_packet_max() - The longest packet that a datagram carries on the way of @offer and @datagrams */
-unsigned grant_packet_max(const struct tunnel_offer *offer, const struct grant_datagrams *datagrams);
+/** grant_packet_max() - The longest packet of the tunnel that a datagram may carry on the way of @offer and @datagrams
+ */
+unsigned grant_packet_max(const struct conf *conf, const struct tunnel_offer *offer,
+			  const struct grant_datagrams *datagrams);
 
 /** grant_fini() - Release what grant_fill() allocated; not tunnel_grant_fini(), for lists are borrowed */
 void grant_fini(struct tunnel_grant *g);

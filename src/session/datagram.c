@@ -28,15 +28,14 @@ static void finish(struct datagram *d, const char *why)
 	set_state(d, DATAGRAM_OVER);
 }
 
-/* One control packet; not counted as one of the session's. */
-static void send_control(struct datagram *d, uint8_t kind, const void *payload, size_t len, uint64_t now_ms)
+/* Not counted as one of the session's packets. */
+static void send_pieces(struct datagram *d, const struct iovec *pieces, size_t count, uint64_t now_ms)
 {
 	uint8_t record[DTLS_OVERHEAD_MAX + DTLS_PLAIN_MAX];
-	struct iovec pieces[] = { { &kind, sizeof(kind) }, { (void *)payload, len } };
 	int record_len;
 
 	pthread_mutex_lock(d->tx_lock);
-	record_len = dtls_seal(&d->sealer, DTLS_DATA, pieces, len ? 2 : 1, record);
+	record_len = dtls_seal(&d->sealer, DTLS_DATA, pieces, count, record);
 	pthread_mutex_unlock(d->tx_lock);
 	if (record_len < 0)
 		return;
@@ -44,10 +43,36 @@ static void send_control(struct datagram *d, uint8_t kind, const void *payload, 
 	d->events->send(d, record, (size_t)record_len);
 }
 
-static void ask(struct datagram *d, const void *payload, size_t len, uint64_t now_ms)
+static void send_control(struct datagram *d, uint8_t kind, const void *payload, size_t len, uint64_t now_ms)
 {
-	send_control(d, FRAME_DPD_REQ, payload, len, now_ms);
-	probe_sent(&d->probe, now_ms);
+	struct iovec pieces[] = { { &kind, sizeof(kind) }, { (void *)payload, len } };
+
+	send_pieces(d, pieces, len ? 2 : 1, now_ms);
+}
+
+/* A short DPD-REQ. */
+static void ask(struct datagram *d, uint64_t now_ms)
+{
+	send_control(d, FRAME_DPD_REQ, NULL, 0, now_ms);
+	d->asked++;
+	d->asked_ms = now_ms;
+}
+
+/* One as long as a packet of @len bytes. */
+static void ask_long(struct datagram *d, unsigned len, uint64_t now_ms)
+{
+	static const uint8_t padding[DATAGRAM_PAYLOAD_MAX];
+	uint8_t kind = FRAME_DPD_REQ;
+	uint32_t mark = htobe32(len);
+	struct iovec pieces[] = {
+		{ &kind, sizeof(kind) },
+		{ &mark, sizeof(mark) },
+		{ (void *)padding, len - sizeof(mark) },
+	};
+
+	if (now_ms >= d->asked_ms + DATAGRAM_FORGET_MS)
+		d->asked = 0;
+	send_pieces(d, pieces, 3, now_ms);
 }
 
 struct datagram *datagram_new(const struct datagram_settings *settings, const struct dtls_keys *keys, uint64_t now_ms)
@@ -69,6 +94,10 @@ struct datagram *datagram_new(const struct datagram_settings *settings, const st
 	d->owner = settings->owner;
 	d->tx_lock = settings->tx_lock;
 	d->since_ms = d->heard_ms = d->sent_ms = now_ms;
+	pmtu_init(&d->pmtu, d->peer.addr.family,
+		  settings->packet_max < DATAGRAM_PAYLOAD_MAX ? settings->packet_max : DATAGRAM_PAYLOAD_MAX,
+		  settings->packet_known);
+	d->packet_max = pmtu_max(&d->pmtu);
 	if (dtls_sealer_init(&d->sealer, keys) < 0 || dtls_opener_init(&d->opener, keys) < 0) {
 		datagram_free(d);
 		return NULL;
@@ -105,10 +134,24 @@ int datagram_seal(struct datagram *d, const struct iovec *pieces, size_t count, 
 	return len;
 }
 
-bool datagram_sent(struct datagram *d, uint64_t now_ms)
+/* What is longer than the packet that every way carries. */
+static bool is_long(const struct datagram *d, size_t record_len)
+{
+	return record_len > d->pmtu.sizes[d->pmtu.count - 1] + DATAGRAM_KIND_LEN + DTLS_OVERHEAD_MAX;
+}
+
+bool datagram_sent(struct datagram *d, size_t longest, uint64_t now_ms)
 {
 	atomic_store_explicit(&d->tx_data_ms, now_ms, memory_order_relaxed);
+	if (is_long(d, longest))
+		atomic_store_explicit(&d->long_sent, true, memory_order_relaxed);
 	return probe_sent(&d->probe, now_ms);
+}
+
+void datagram_refused(struct datagram *d)
+{
+	atomic_store(&d->packet_max, pmtu_below(&d->pmtu, datagram_packet_max(d)));
+	atomic_store(&d->refused, true);
 }
 
 /* Whether this record shows that the peer takes packets now: while openconnect measures the path, it answers nothing.
@@ -128,21 +171,48 @@ static void heard(struct datagram *d, uint8_t kind, uint64_t now_ms)
 	maybe_open_gate(d, kind);
 }
 
-static void take_answer(struct datagram *d, const uint8_t *payload, size_t len)
+static void use_length(struct datagram *d)
+{
+	atomic_store(&d->packet_max, pmtu_max(&d->pmtu));
+}
+
+/*
+ * The answer to a long DPD-REQ begins with its mark. Openconnect, and ocserv when its own way back is narrower, answer
+ * all alike with nothing: such answers are for the short ones first.
+ */
+static void take_length(struct datagram *d, const uint8_t *payload, size_t len, uint64_t now_ms)
+{
+	uint32_t mark;
+
+	if (len >= sizeof(mark)) {
+		memcpy(&mark, payload, sizeof(mark));
+		pmtu_answered(&d->pmtu, be32toh(mark), now_ms);
+	} else if (d->asked) {
+		d->asked--;
+		pmtu_short_answered(&d->pmtu);
+	} else {
+		pmtu_answered(&d->pmtu, pmtu_probing(&d->pmtu), now_ms);
+	}
+	use_length(d);
+}
+
+static void take_answer(struct datagram *d, const uint8_t *payload, size_t len, uint64_t now_ms)
 {
 	if (probe_answered(&d->probe) && d->state == DATAGRAM_AWAY)
 		set_state(d, DATAGRAM_UP);
-	if (len)
-		d->events->echo(d, payload, len);
+	if (d->state == DATAGRAM_UP)
+		take_length(d, payload, len, now_ms);
 }
 
-/* All of it goes back: openconnect learns from it what the path carries. */
+/* All of it goes back: openconnect learns from it what the path carries. An adit wants to know of one direction. */
 static enum verdict answer(struct datagram *d, const uint8_t *payload, size_t len, uint64_t now_ms)
 {
 	d->measured_ms = now_ms;
 	if (d->answered >= DATAGRAM_ANSWERS_BATCH || d->state >= DATAGRAM_LEAVING)
 		return DROP_FRAME_UNKNOWN;
 	d->answered++;
+	if (d->overlap && len > DATAGRAM_MARK_LEN)
+		len = DATAGRAM_MARK_LEN;
 	send_control(d, FRAME_DPD_RESP, payload, len, now_ms);
 	return PASS;
 }
@@ -173,7 +243,7 @@ static enum verdict take_control(struct datagram *d, uint8_t kind, const uint8_t
 	case FRAME_DPD_REQ:
 		return answer(d, payload, len, now_ms);
 	case FRAME_DPD_RESP:
-		take_answer(d, payload, len);
+		take_answer(d, payload, len, now_ms);
 		return PASS;
 	case FRAME_KEEPALIVE:
 		return PASS;
@@ -223,13 +293,21 @@ enum verdict datagram_open(struct datagram *d, uint8_t *data, size_t len, uint64
 	return PASS;
 }
 
+/* The way may be another when packets pass again. */
+static void search_anew(struct datagram *d)
+{
+	pmtu_restart(&d->pmtu);
+	use_length(d);
+}
+
 void datagram_doubt(struct datagram *d, uint64_t now_ms)
 {
 	if (d->state != DATAGRAM_UP)
 		return;
 	d->measured_ms = 0;
+	search_anew(d);
 	set_state(d, DATAGRAM_GATED);
-	ask(d, NULL, 0, now_ms);
+	ask(d, now_ms);
 }
 
 void datagram_asked(struct datagram *d, bool here)
@@ -255,12 +333,6 @@ void datagram_leave(struct datagram *d, uint64_t now_ms)
 	packets_be = htobe64(d->tx_packets); /* no packet is sealed any more */
 	send_control(d, FRAME_END, &packets_be, sizeof(packets_be), now_ms);
 	maybe_left(d);
-}
-
-void datagram_probe(struct datagram *d, const uint8_t *data, size_t len, uint64_t now_ms)
-{
-	if (d->state < DATAGRAM_LEAVING)
-		ask(d, data, len, now_ms);
 }
 
 void datagram_usage(struct datagram *d, uint64_t *records, uint64_t *bytes)
@@ -316,7 +388,8 @@ static void tick_idle(struct datagram *d, uint64_t now_ms)
 {
 	if (now_ms >= idle_deadline(d)) {
 		d->heard_ms = now_ms;
-		ask(d, NULL, 0, now_ms);
+		ask(d, now_ms);
+		probe_sent(&d->probe, now_ms);
 	}
 	if (now_ms >= keepalive_deadline(d))
 		send_control(d, FRAME_KEEPALIVE, NULL, 0, now_ms);
@@ -332,9 +405,31 @@ static void tick_probe(struct datagram *d, uint64_t now_ms)
 		d->events->changed(d, d->state);
 		return;
 	}
-	send_control(d, FRAME_DPD_REQ, NULL, 0, now_ms);
-	if (v == PROBE_LOST)
+	ask(d, now_ms);
+	if (v == PROBE_LOST) {
+		search_anew(d);
 		set_state(d, DATAGRAM_AWAY);
+	}
+}
+
+/* A probe that is lost with the short request behind it says nothing of length. */
+static uint64_t tick_length(struct datagram *d, uint64_t now_ms)
+{
+	unsigned len;
+
+	if (d->state != DATAGRAM_UP)
+		return CLOCK_NEVER;
+	if (atomic_exchange(&d->refused, false))
+		pmtu_refused(&d->pmtu);
+	len = pmtu_check(&d->pmtu, atomic_load_explicit(&d->long_sent, memory_order_relaxed), now_ms);
+	use_length(d);
+	if (len) {
+		atomic_store_explicit(&d->long_sent, false, memory_order_relaxed);
+		ask_long(d, len, now_ms);
+		ask(d, now_ms);
+		probe_sent(&d->probe, now_ms);
+	}
+	return pmtu_deadline(&d->pmtu, atomic_load_explicit(&d->long_sent, memory_order_relaxed));
 }
 
 /* The channel is in use or may come back to it. */
@@ -344,13 +439,15 @@ static uint64_t tick_living(struct datagram *d, uint64_t now_ms)
 
 	if (d->announce) {
 		d->announce = false;
-		ask(d, NULL, 0, now_ms);
+		ask(d, now_ms);
+		probe_sent(&d->probe, now_ms);
 	}
 	if (now_ms >= gate_deadline(d))
 		set_state(d, DATAGRAM_UP);
 	tick_idle(d, now_ms);
 	tick_probe(d, now_ms);
-	at = clock_sooner(probe_deadline(&d->probe, now_ms), gate_deadline(d));
+	at = tick_length(d, now_ms); /* may ask the probe to watch */
+	at = clock_sooner(at, clock_sooner(probe_deadline(&d->probe, now_ms), gate_deadline(d)));
 	return clock_sooner(at, clock_sooner(idle_deadline(d), keepalive_deadline(d)));
 }
 

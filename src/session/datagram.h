@@ -17,7 +17,8 @@
  *   END's number of packets is in, or DATAGRAM_LEAVE_MS have passed   LEAVING -> OVER
  *   close_notify or another alert of the peer, a key's limit          any -> OVER
  *
- * Independent of that the peer may ask not to be sent to here (CHANNEL), since it knows that nothing arrives.
+ * Independent of that the peer may ask not to be sent to here (CHANNEL), since it knows that nothing arrives. How long
+ * a packet may be is found out while it is UP (session/pmtu.h).
  *
  * Bytes and time come in; bytes and a deadline go out. Everything runs on the channel's home worker, but for sealing
  * packets, which any worker may do under the session's tx_lock.
@@ -34,6 +35,7 @@
 
 #include "base/verdict.h"
 #include "io/sock.h"
+#include "session/pmtu.h"
 #include "session/probe.h"
 #include "wire/dtls_record.h"
 
@@ -57,6 +59,8 @@ enum {
 	DATAGRAM_MEASURED_MS = 500,
 	DATAGRAM_LEAVE_MS = 500,
 	DATAGRAM_ANSWERS_BATCH = 16, /* DPD-REQ answered of those that arrive at once */
+	DATAGRAM_MARK_LEN = 4,       /* in front of a long DPD-REQ: its length */
+	DATAGRAM_FORGET_MS = 1000,   /* an answer that has not come by then is not expected any more */
 };
 
 /*
@@ -66,7 +70,6 @@ enum {
 struct datagram_events {
 	void (*send)(struct datagram *d, const uint8_t *record, size_t len); /* one datagram, to d->peer */
 	void (*changed)(struct datagram *d, enum datagram_state was);        /* d->state, or what the peer wants */
-	void (*echo)(struct datagram *d, const uint8_t *data, size_t len);   /* DPD-RESP with a payload */
 };
 
 struct datagram {
@@ -84,6 +87,9 @@ struct datagram {
 	_Alignas(DATAGRAM_CACHE_LINE) struct dtls_sealer sealer;
 	uint64_t tx_packets;         /* DATA sealed: what END tells */
 	_Atomic uint64_t tx_data_ms; /* when the last batch of them was; read by the home worker */
+	_Atomic unsigned packet_max; /* longest packet; what is longer goes by the stream */
+	atomic_bool long_sent;       /* packets whose length is to be confirmed again */
+	atomic_bool refused;         /* the kernel has not sent one for its length */
 
 	/* home worker only */
 	_Alignas(DATAGRAM_CACHE_LINE) struct dtls_opener opener;
@@ -101,6 +107,9 @@ struct datagram {
 	uint64_t sent_ms;                      /* last control packet */
 	uint64_t dpd_ms, keepalive_ms;         /* 0: off */
 	struct probe probe;
+	struct pmtu pmtu;
+	unsigned asked;    /* DPD-REQ without payload that are not answered */
+	uint64_t asked_ms; /* the last of them */
 };
 
 /* What came out of a record. */
@@ -119,6 +128,8 @@ struct datagram_settings {
 	bool overlap;               /* the peer is an adit: END, partial checksums */
 	unsigned dpd_seconds;       /* nothing received for so long: a probe; 0: only while sending */
 	unsigned keepalive_seconds; /* nothing sent for so long: KEEPALIVE; 0: none */
+	unsigned packet_max;        /* longest packet that is worth a try */
+	unsigned packet_known;      /* length that an older channel has found to pass on this way; 0: none */
 	const struct datagram_events *events;
 	void *owner;
 	pthread_mutex_t *tx_lock;
@@ -146,6 +157,12 @@ static inline bool datagram_usable(const struct datagram *d)
  * likewise */
 const char *datagram_obstacle(const struct datagram *d);
 
+/** datagram_packet_max() - The longest packet that is known to pass; from any worker */
+static inline unsigned datagram_packet_max(const struct datagram *d)
+{
+	return atomic_load_explicit(&d->packet_max, memory_order_relaxed);
+}
+
 /**
  * datagram_seal() - Protect one packet
  * @d:      usable channel, its session's tx_lock held; from any worker
@@ -159,10 +176,17 @@ int datagram_seal(struct datagram *d, const struct iovec *pieces, size_t count, 
 
 /**
  * datagram_sent() - Once a batch of sealed packets, under tx_lock or not; from any worker
+ * @d:       channel
+ * @longest: bytes of the longest record
+ * @now_ms:  time
  *
  * Return: whether the home worker must be told to tick.
  */
-bool datagram_sent(struct datagram *d, uint64_t now_ms);
+bool datagram_sent(struct datagram *d, size_t longest, uint64_t now_ms);
+
+/** datagram_refused() - The kernel would not send packets of datagram_packet_max(): fewer bytes from now on. As above
+ */
+void datagram_refused(struct datagram *d);
 
 /** datagram_batch() - A new batch of datagrams begins */
 static inline void datagram_batch(struct datagram *d)
@@ -206,9 +230,6 @@ void datagram_asked(struct datagram *d, bool here);
  * END is the last thing sent here, if the peer understands it.
  */
 void datagram_leave(struct datagram *d, uint64_t now_ms);
-
-/** datagram_probe() - Send DPD-REQ with a payload; its answer comes by events->echo. To measure the path, say */
-void datagram_probe(struct datagram *d, const uint8_t *data, size_t len, uint64_t now_ms);
 
 /** datagram_usage() - Records and bytes of the busier direction so far; on the home worker */
 void datagram_usage(struct datagram *d, uint64_t *records, uint64_t *bytes);

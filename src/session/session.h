@@ -95,7 +95,7 @@ struct session {
 	const struct prefix *networks; /* behind the client, routed to it; borrowed */
 	size_t networks_len;
 	bool overlap;      /* both ends are adit and agreed on it */
-	bool no_stream;    /* client: packets go by datagrams or not at all */
+	bool no_stream;    /* client: what datagrams can carry does not go by the stream */
 	bool smooth;       /* gateway: the client is no adit and keeps its datagram channel over new streams */
 	uint64_t since_ms; /* wall clock */
 	const struct session_io *io;

@@ -20,14 +20,16 @@ enum { START = 1000000, QUEUE = 64, ROOM = 2048, CLOSE_NOTIFY = 0, THREAD_ROUNDS
 struct end {
 	struct datagram *d;
 	struct end *other;
-	bool deaf; /* what is sent to it is lost */
+	bool deaf;         /* what is sent to it is lost */
+	size_t pass_max;   /* longer records to it are lost; 0: none */
+	bool answers_bare; /* as openconnect: never with a payload */
 	uint8_t waiting[QUEUE][ROOM];
 	size_t lens[QUEUE], count;
 	/* what it has learned */
-	unsigned changes, packets, echoes, sent;
+	unsigned changes, packets, sent;
 	enum datagram_state was;
 	uint8_t last_packet[ROOM];
-	size_t last_len, echo_len;
+	size_t last_len, last_sent; /* the latter: a record */
 	bool last_partial;
 	enum verdict verdict; /* of the last record */
 };
@@ -45,13 +47,20 @@ static void assert_unlocked(void)
 	}
 }
 
+static void send_kind(struct end *e, uint8_t kind, const void *payload, size_t len);
+
 static void on_send(struct datagram *d, const uint8_t *record, size_t len)
 {
 	struct end *from = d->owner, *to = from->other;
 
 	assert_unlocked();
+	if (from->answers_bare && len == dtls_record_len(AEAD_AES_128_GCM, 1 + DATAGRAM_MARK_LEN)) {
+		send_kind(from, FRAME_DPD_RESP, NULL, 0);
+		return;
+	}
 	from->sent++;
-	if (to->deaf)
+	from->last_sent = len;
+	if (to->deaf || (to->pass_max && len > to->pass_max))
 		return;
 	assert_true(to->count < QUEUE && len <= ROOM);
 	memcpy(to->waiting[to->count], record, len);
@@ -67,16 +76,7 @@ static void on_changed(struct datagram *d, enum datagram_state was)
 	e->was = was;
 }
 
-static void on_echo(struct datagram *d, const uint8_t *data, size_t len)
-{
-	struct end *e = d->owner;
-
-	(void)data;
-	e->echoes++;
-	e->echo_len = len;
-}
-
-static const struct datagram_events events = { on_send, on_changed, on_echo };
+static const struct datagram_events events = { on_send, on_changed };
 
 static struct datagram *make(struct end *e, struct datagram_settings settings)
 {
@@ -182,7 +182,7 @@ static int send_packet(struct end *e, const void *bytes, size_t len)
 	if (r < 0)
 		return r;
 	on_send(e->d, record, (size_t)r);
-	if (datagram_sent(e->d, now))
+	if (datagram_sent(e->d, (size_t)r, now))
 		datagram_tick(e->d, now);
 	return 0;
 }
@@ -451,22 +451,150 @@ static void empty_record_is_ignored(void **state)
 	assert_int_equal(gateway.verdict, DROP_FRAME_UNKNOWN);
 }
 
-static void probes_are_echoed_whole_and_not_without_end(void **state)
+static void requests_are_echoed_whole_to_other_programs(void **state)
 {
 	uint8_t measure[1400] = { 1, 2, 3, 4 };
 
 	(void)state;
 	open_up();
-	datagram_probe(client.d, measure, sizeof(measure), now);
-	deliver();
-	assert_int_equal(client.echoes, 1);
-	assert_int_equal(client.echo_len, sizeof(measure));
-	client.sent = gateway.sent = 0;
+	send_kind(&client, FRAME_DPD_REQ, measure, sizeof(measure));
+	deliver_to(&gateway);
+	assert_int_equal(gateway.last_sent, dtls_record_len(AEAD_AES_128_GCM, 1 + DATAGRAM_MARK_LEN));
+	gateway.d->overlap = false;
+	send_kind(&client, FRAME_DPD_REQ, measure, sizeof(measure));
+	deliver_to(&gateway);
+	assert_int_equal(gateway.last_sent, dtls_record_len(AEAD_AES_128_GCM, 1 + sizeof(measure)));
+}
+
+static void requests_are_not_answered_without_end(void **state)
+{
+	(void)state;
+	open_up();
+	gateway.sent = 0;
 	for (int i = 0; i < DATAGRAM_ANSWERS_BATCH + 5; i++)
 		send_kind(&client, FRAME_DPD_REQ, NULL, 0);
 	deliver_to(&gateway);
 	assert_int_equal(gateway.sent, DATAGRAM_ANSWERS_BATCH);
 	assert_int_equal(gateway.verdict, DROP_FRAME_UNKNOWN);
+}
+
+/* ---- the length of packets ---- */
+
+enum { LONGEST = 1400, BASE = 1134, LEAST = 510 }; /* over IPv4; session/pmtu.h */
+
+static size_t record_of(size_t packet_len)
+{
+	return dtls_record_len(AEAD_AES_128_GCM, 1 + packet_len);
+}
+
+/* The client's packets are measured on a way that carries records of @pass_max bytes; 0: all. */
+static void open_measuring(size_t pass_max, bool bare)
+{
+	open_ends(DATAGRAM_GATE_NONE, DATAGRAM_GATE_NONE);
+	datagram_free(client.d);
+	client.d = make(&client, (struct datagram_settings){ .gate = DATAGRAM_GATE_NONE,
+							     .overlap = true,
+							     .peer.addr.family = ADDR_V4,
+							     .packet_max = LONGEST });
+	gateway.pass_max = pass_max;
+	gateway.answers_bare = bare;
+	assert_int_equal(datagram_packet_max(client.d), BASE);
+}
+
+static void longest_packet_is_confirmed_by_one_exchange(void **state)
+{
+	(void)state;
+	open_measuring(0, false);
+	pass(0);
+	assert_int_equal(datagram_packet_max(client.d), LONGEST);
+	pass(10000);
+	assert_int_equal(client.sent, 2);
+	assert_int_equal(client.d->state, DATAGRAM_UP);
+}
+
+static void narrow_way_is_found_and_kept_to(void **state)
+{
+	(void)state;
+	open_measuring(record_of(1334), false);
+	pass(3 * PMTU_ANSWER_MS);
+	assert_int_equal(datagram_packet_max(client.d), 1334);
+	assert_int_equal(client.d->state, DATAGRAM_UP);
+}
+
+/* Openconnect answers every request with a byte. */
+static void answers_without_payload_are_told_apart(void **state)
+{
+	(void)state;
+	open_measuring(0, true);
+	pass(0);
+	assert_int_equal(datagram_packet_max(client.d), LONGEST);
+	end_test(state);
+	open_measuring(record_of(1334), true);
+	pass(3 * PMTU_ANSWER_MS);
+	assert_int_equal(datagram_packet_max(client.d), 1334);
+}
+
+static void way_that_becomes_narrow_is_noticed_while_long_packets_are_sent(void **state)
+{
+	uint8_t packet[LONGEST] = { 0 };
+	uint64_t since;
+
+	(void)state;
+	open_measuring(0, false);
+	pass(5000);
+	gateway.pass_max = record_of(1214);
+	for (since = now; datagram_packet_max(client.d) == LONGEST; pass(10))
+		send_packet(&client, packet, sizeof(packet));
+	assert_in_range(now - since, 900, 2000);
+	assert_int_equal(client.d->state, DATAGRAM_UP);
+	pass(3000);
+	assert_int_equal(datagram_packet_max(client.d), 1214);
+}
+
+static void short_packets_need_no_confirmation(void **state)
+{
+	uint8_t packet[LEAST] = { 0 };
+
+	(void)state;
+	open_measuring(0, false);
+	pass(5000);
+	client.sent = 0;
+	for (int i = 0; i < 1000; i++) {
+		send_packet(&client, packet, sizeof(packet));
+		send_packet(&gateway, packet, sizeof(packet));
+		pass(10);
+	}
+	assert_int_equal(client.sent, 1000);
+}
+
+static void dead_way_says_nothing_of_length(void **state)
+{
+	uint8_t packet[LONGEST] = { 0 };
+
+	(void)state;
+	open_measuring(0, false);
+	pass(5000);
+	gateway.deaf = true;
+	send_packet(&client, packet, sizeof(packet));
+	pass(2000);
+	assert_int_equal(client.d->state, DATAGRAM_AWAY);
+	assert_int_equal(datagram_packet_max(client.d), BASE);
+	gateway.deaf = false;
+	pass(PROBE_AWAY_MS);
+	assert_int_equal(client.d->state, DATAGRAM_UP);
+	assert_int_equal(datagram_packet_max(client.d), LONGEST);
+}
+
+static void refusal_of_the_kernel_counts_at_once(void **state)
+{
+	(void)state;
+	open_measuring(0, false);
+	pass(0);
+	gateway.pass_max = record_of(1214);
+	datagram_refused(client.d);
+	assert_int_equal(datagram_packet_max(client.d), BASE);
+	pass(3 * PMTU_ANSWER_MS);
+	assert_int_equal(datagram_packet_max(client.d), 1214);
 }
 
 /* ---- away and back ---- */
@@ -709,7 +837,6 @@ static void nothing_is_sent_behind_end(void **state)
 	send_kind(&gateway, FRAME_DPD_REQ, NULL, 0);
 	deliver_to(&client);
 	assert_int_equal(client.verdict, DROP_FRAME_UNKNOWN);
-	datagram_probe(client.d, NULL, 0, now);
 	datagram_leave(client.d, now);
 	datagram_tick(client.d, now + 100);
 	assert_int_equal(client.sent, 0);
@@ -790,7 +917,7 @@ static void *seal_many(void *arg)
 		pthread_mutex_lock(&lock);
 		datagram_seal(d, &piece, 1, record);
 		pthread_mutex_unlock(&lock);
-		datagram_sent(d, START);
+		datagram_sent(d, sizeof(record), START);
 	}
 	return NULL;
 }
@@ -851,7 +978,15 @@ int main(void)
 		cmocka_unit_test_teardown(unknown_kinds_are_counted_and_ignored, end_test),
 		cmocka_unit_test_teardown(checksum_may_be_left_out_between_adits, end_test),
 		cmocka_unit_test_teardown(empty_record_is_ignored, end_test),
-		cmocka_unit_test_teardown(probes_are_echoed_whole_and_not_without_end, end_test),
+		cmocka_unit_test_teardown(requests_are_echoed_whole_to_other_programs, end_test),
+		cmocka_unit_test_teardown(requests_are_not_answered_without_end, end_test),
+		cmocka_unit_test_teardown(longest_packet_is_confirmed_by_one_exchange, end_test),
+		cmocka_unit_test_teardown(narrow_way_is_found_and_kept_to, end_test),
+		cmocka_unit_test_teardown(answers_without_payload_are_told_apart, end_test),
+		cmocka_unit_test_teardown(way_that_becomes_narrow_is_noticed_while_long_packets_are_sent, end_test),
+		cmocka_unit_test_teardown(short_packets_need_no_confirmation, end_test),
+		cmocka_unit_test_teardown(dead_way_says_nothing_of_length, end_test),
+		cmocka_unit_test_teardown(refusal_of_the_kernel_counts_at_once, end_test),
 		cmocka_unit_test_teardown(dead_path_is_noticed_within_two_seconds, end_test),
 		cmocka_unit_test_teardown(path_that_works_again_is_used_again, end_test),
 		cmocka_unit_test_teardown(hearing_alone_does_not_bring_it_back, end_test),
