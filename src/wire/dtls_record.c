@@ -3,6 +3,7 @@
 #include "wire/dtls_record.h"
 
 #include <assert.h>
+#include <stdbool.h>
 #include <string.h>
 
 #include "base/err.h"
@@ -160,27 +161,48 @@ static enum verdict admit(const struct dtls_opener *o, const struct dtls_record 
 	return o->failed < fail_max[o->cipher] ? PASS : DROP_TAG;
 }
 
+static size_t plain_len(const struct dtls_opener *o, const struct dtls_record *r)
+{
+	return r->len - explicit_len(o->cipher) - AEAD_TAG_LEN;
+}
+
+/* @out may be where the ciphertext lies. */
+static bool unseal(struct dtls_opener *o, const uint8_t *data, const struct dtls_record *r, uint8_t *out)
+{
+	size_t explicit = explicit_len(o->cipher);
+	uint8_t nonce[AEAD_NONCE_LEN], aad[AAD_LEN];
+
+	make_nonce(o->cipher, o->iv, explicit ? r->body : data + NUMBER_AT, nonce);
+	make_aad(data, plain_len(o, r), aad);
+	if (aead_open(o->key, nonce, aad, sizeof(aad), r->body + explicit, r->len - explicit, out))
+		return true;
+	o->failed++;
+	return false;
+}
+
 enum verdict dtls_open(struct dtls_opener *o, uint8_t *data, size_t len, struct dtls_plain *out)
 {
-	size_t explicit = explicit_len(o->cipher), plain_len;
-	uint8_t nonce[AEAD_NONCE_LEN], aad[AAD_LEN], *sealed = data + DTLS_HEADER_LEN + explicit;
+	uint8_t *plain = data + DTLS_HEADER_LEN + explicit_len(o->cipher);
 	struct dtls_record r;
 	enum verdict v;
 
 	if ((v = dtls_header_parse(data, len, &r)) != PASS || (v = admit(o, &r)) != PASS)
 		return v;
-	plain_len = r.len - explicit - AEAD_TAG_LEN;
-	make_nonce(o->cipher, o->iv, explicit ? r.body : data + NUMBER_AT, nonce);
-	make_aad(data, plain_len, aad);
-	if (!aead_open(o->key, nonce, aad, sizeof(aad), sealed, r.len - explicit, sealed)) {
-		o->failed++;
+	if (!unseal(o, data, &r, plain))
 		return DROP_TAG;
-	}
 	replay_mark(&o->replay, r.number);
 	o->records++;
-	o->bytes += plain_len;
-	*out = (struct dtls_plain){ r.type, sealed, plain_len, DTLS_HEADER_LEN + r.len };
+	o->bytes += plain_len(o, &r);
+	*out = (struct dtls_plain){ r.type, plain, plain_len(o, &r), DTLS_HEADER_LEN + r.len };
 	return PASS;
+}
+
+bool dtls_open_trial(struct dtls_opener *o, const uint8_t *data, size_t len, uint8_t *room)
+{
+	struct dtls_record r;
+
+	return dtls_header_parse(data, len, &r) == PASS && r.number >= o->replay.next && admit(o, &r) == PASS &&
+	       unseal(o, data, &r, room);
 }
 
 void dtls_opener_fini(struct dtls_opener *o)

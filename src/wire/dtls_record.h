@@ -11,6 +11,7 @@
 #ifndef WIRE_DTLS_RECORD_H
 #define WIRE_DTLS_RECORD_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/uio.h>
@@ -118,6 +119,17 @@ int dtls_opener_init(struct dtls_opener *o, const struct dtls_keys *keys);
  * remains of the datagram is then to be dropped with it.
  */
 enum verdict dtls_open(struct dtls_opener *o, uint8_t *data, size_t len, struct dtls_plain *out);
+
+/**
+ * dtls_open_trial() - Whether a record is authentic and newer than all that were opened
+ * @o:    receiver's key; only @o->failed may change
+ * @data: bytes as received, perhaps of a flow that has moved; left as they are
+ * @len:  how many
+ * @room: DTLS_PLAIN_MAX bytes, overwritten
+ *
+ * Window and counts stay as they are: dtls_open() then takes it.
+ */
+bool dtls_open_trial(struct dtls_opener *o, const uint8_t *data, size_t len, uint8_t *room);
 
 /** dtls_opener_fini() - Wipe; an opener of zeros is allowed */
 void dtls_opener_fini(struct dtls_opener *o);

@@ -13,12 +13,13 @@ enum { DATAGRAM_MAX = 4096 };
 
 static void check_foreign(const struct dtls_keys *keys, const uint8_t *data, size_t len)
 {
-	uint8_t copy[DATAGRAM_MAX];
+	uint8_t copy[DATAGRAM_MAX], room[DTLS_PLAIN_MAX];
 	struct dtls_opener o;
 	struct dtls_plain plain;
 
 	fuzz_check(dtls_opener_init(&o, keys) == 0);
 	memcpy(copy, data, len);
+	fuzz_check(!dtls_open_trial(&o, data, len, room));
 	fuzz_check(dtls_open(&o, copy, len, &plain) != PASS);
 	fuzz_check(!o.records && !o.replay.next);
 	dtls_opener_fini(&o);

@@ -334,6 +334,47 @@ static void tag_alone_is_an_empty_record_and_less_is_none(void **state)
 	}
 }
 
+static void trial_changes_nothing_but_the_count_of_failures(void **state)
+{
+	static uint8_t room[DTLS_PLAIN_MAX];
+	uint8_t record[ROOM], copy[ROOM];
+	struct ends e;
+	size_t len;
+
+	(void)state;
+	ends_init(&e, AEAD_AES_256_GCM);
+	len = seal(&e.sealer, 500, record);
+	memcpy(copy, record, len);
+	assert_true(dtls_open_trial(&e.opener, record, len, room));
+	assert_memory_equal(record, copy, len);
+	assert_int_equal(e.opener.records, 0);
+	copy[len - 1] ^= 1;
+	assert_false(dtls_open_trial(&e.opener, copy, len, room));
+	assert_int_equal(e.opener.failed, 1);
+	assert_opens(&e.opener, record, len, 500);
+	memcpy(copy, record, len);
+	assert_false(dtls_open_trial(&e.opener, copy, len, room)); /* has come before */
+	assert_int_equal(e.opener.failed, 1);
+	ends_fini(&e);
+}
+
+static void trial_is_for_newer_records_only(void **state)
+{
+	static uint8_t room[DTLS_PLAIN_MAX];
+	uint8_t first[ROOM], second[ROOM];
+	size_t first_len, second_len;
+	struct ends e;
+
+	(void)state;
+	ends_init(&e, AEAD_AES_128_GCM);
+	first_len = seal(&e.sealer, 100, first);
+	second_len = seal(&e.sealer, 100, second);
+	assert_opens(&e.opener, second, second_len, 100);
+	assert_false(dtls_open_trial(&e.opener, first, first_len, room));
+	assert_opens(&e.opener, first, first_len, 100); /* from where it was it is welcome */
+	ends_fini(&e);
+}
+
 /* ---- limits ---- */
 
 static void no_number_is_used_twice(void **state)
@@ -507,6 +548,8 @@ int main(void)
 		cmocka_unit_test(bytes_behind_a_record_are_left_alone),
 		cmocka_unit_test(other_key_opens_nothing),
 		cmocka_unit_test(tag_alone_is_an_empty_record_and_less_is_none),
+		cmocka_unit_test(trial_changes_nothing_but_the_count_of_failures),
+		cmocka_unit_test(trial_is_for_newer_records_only),
 		cmocka_unit_test(no_number_is_used_twice),
 		cmocka_unit_test(key_seals_no_more_than_its_limit),
 		cmocka_unit_test(key_that_was_attacked_too_often_opens_nothing),
