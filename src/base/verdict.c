@@ -34,6 +34,7 @@ static const char *const names[] = {
 	[DROP_HELLO] = "drop_hello",
 	[DROP_COOKIE] = "drop_cookie",
 	[DROP_APP_ID] = "drop_app_id",
+	[DROP_STRAY] = "drop_stray",
 	[DROP_SEND] = "drop_send",
 };
 static_assert(sizeof(names) / sizeof(names[0]) == VERDICTS, "a name for every verdict");

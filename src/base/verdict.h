@@ -44,6 +44,7 @@ enum verdict {
 	DROP_HELLO,  /* a ClientHello that is not answered */
 	DROP_COOKIE, /* one whose cookie was not made for its sender */
 	DROP_APP_ID, /* one that names no session, or that may not come from there */
+	DROP_STRAY,  /* a record from an address of no flow, and of nobody who may have moved there */
 	DROP_SEND,   /* egress: the socket would not take the record */
 	VERDICTS
 };

@@ -299,6 +299,31 @@ static unsigned known_length(const struct flow *f)
 	return known;
 }
 
+/* By its channel, when the client turns up elsewhere; @before: where it was before it moved here. */
+static void make_findable(struct flow *f, const struct addr *before)
+{
+	struct path *p = f->flows->path;
+
+	if (!p->roam)
+		return;
+	roam_remove(p->roam, &f->roamer);
+	if (!f->datagram)
+		return;
+	f->roamer.session = f->flows->session;
+	f->roamer.path = p;
+	f->roamer.serial = f->serial;
+	f->roamer.places[0].addr = f->peer.addr;
+	f->roamer.places[1].addr = before && !addr_equal(before, &f->peer.addr) ? *before : (struct addr){ 0 };
+	atomic_store(&f->roamer.next, f->datagram->opener.replay.next);
+	roam_add(p->roam, &f->roamer);
+}
+
+static void make_unfindable(struct flow *f)
+{
+	if (f->flows->path->roam)
+		roam_remove(f->flows->path->roam, &f->roamer);
+}
+
 static void on_handshake_done(struct handshake *h)
 {
 	struct flow *f = h->owner;
@@ -329,6 +354,7 @@ static void on_handshake_done(struct handshake *h)
 	f->outdated_ms = 0;
 	f->told_max = 0;
 	session_no_datagram(s, f->datagram ? datagram_obstacle(f->datagram) : "out of memory");
+	make_findable(f, NULL);
 	if (!f->datagram)
 		f->flows->failure = "out of memory";
 	else if (f->datagram->state == DATAGRAM_UP)
@@ -393,6 +419,7 @@ static void flow_free(struct flow *f)
 
 	if (h)
 		handshake_end(h);
+	make_unfindable(f);
 	if (f->datagram) {
 		put_out_of_use(f, f->datagram->why ? f->datagram->why : "its flow has ended");
 		datagram_free(f->datagram);
@@ -492,18 +519,21 @@ struct flow *flow_accept(struct path *p, struct session *s, struct udp *u, const
 	struct flow *f = flow_find(p, &from->peer);
 	struct flows *fs = flows_get(p, s);
 
+	if (!fs) {
+		dtls_free(dtls);
+		return NULL;
+	}
 	if (f && f->flows != fs) {
 		evict(f);
 		f = NULL;
 	}
-	if (fs && !f && may_begin(fs, settings->generation))
+	if (!f && may_begin(fs, settings->generation))
 		f = add_flow(fs, u, from, settings);
 	if (f)
 		f->settings = *settings;
 	if (!f || !may_begin(fs, settings->generation) || begin_handshake(f, dtls, TLS_SERVER, known, now_ms) < 0) {
 		dtls_free(dtls);
-		if (fs)
-			wake(fs); /* it may have been made for nothing */
+		wake(fs); /* it may have been made for nothing */
 		return NULL;
 	}
 	if (!s->overlap)
@@ -547,6 +577,210 @@ int flow_dial(struct path *p, struct session *s, const struct udp *u, const stru
 	handshake_take(handshake_of(f), NULL, 0, now_ms);
 	wake(fs);
 	return 0;
+}
+
+/* ---- clients that move ---- */
+
+/* A channel between two flows: nobody else's meanwhile, so packets go by the stream. */
+struct luggage {
+	struct datagram *datagram;
+	struct flow_settings settings;
+	uint64_t serial, outdated_ms;
+	struct endpoint before;
+	bool used; /* by its session */
+};
+
+/* To another worker with a record that may be of its flow, and back with the channel. */
+struct search {
+	struct session *session; /* referenced */
+	struct path *at, *asker;
+	uint64_t serial;
+	struct udp *u; /* the asker's */
+	struct udp_received from;
+	struct luggage luggage;
+	size_t len;
+	uint8_t record[];
+};
+
+static struct luggage pack(struct flow *f)
+{
+	struct luggage l = { f->datagram, f->settings, f->serial, f->outdated_ms, f->peer, is_in_use(f) };
+	struct handshake *h = handshake_of(f);
+
+	make_unfindable(f);
+	put_out_of_use(f);
+	f->datagram = NULL;
+	if (h && h->done)
+		handshake_end(h);
+	wake(f->flows); /* where it ends */
+	return l;
+}
+
+static void report_move(const struct flow *f, const struct endpoint *before)
+{
+	char was[ENDPOINT_TEXT_LEN], is[ENDPOINT_TEXT_LEN];
+	const struct path *p = f->flows->path;
+
+	log_limited(LOG_LEVEL_INFO, "datagrams come from elsewhere name=%s was=%s is=%s", f->flows->session->name,
+		    endpoint_format(before, was), endpoint_format(&f->peer, is));
+	p->roamed(p->owner);
+}
+
+/* The channel's new flow, or NULL: the channel is gone then. */
+static struct flow *unpack(struct path *p, struct session *s, struct udp *u, const struct udp_received *from,
+			   const struct luggage *l)
+{
+	struct flows *fs = p->closed || flow_find(p, &from->peer) ? NULL : flows_get(p, s);
+	struct flow *f = fs && may_begin(fs, l->datagram->generation) ? add_flow(fs, u, from, &l->settings) : NULL;
+
+	if (fs)
+		wake(fs); /* it may have been made for nothing */
+	if (!f) {
+		datagram_free(l->datagram);
+		tell_home(s);
+		return NULL;
+	}
+	f->datagram = l->datagram;
+	f->datagram->owner = f;
+	datagram_moved(f->datagram, &f->peer);
+	f->serial = l->serial;
+	f->outdated_ms = l->outdated_ms;
+	make_findable(f, &l->before.addr);
+	if (l->used)
+		take_into_use(f);
+	tell_home(s);
+	report_move(f, &l->before);
+	return f;
+}
+
+/* The flow of that channel on this worker, if the record is its client's. */
+static struct flow *find_owner(struct session *s, const struct path *p, uint64_t serial, const uint8_t *data,
+			       size_t len)
+{
+	struct flows *fs;
+	struct flow *f;
+
+	if (p->closed)
+		return NULL;
+	pthread_mutex_lock(&s->tx_lock);
+	fs = flows_on(s, p);
+	pthread_mutex_unlock(&s->tx_lock);
+	if (!fs)
+		return NULL;
+	TAILQ_FOREACH(f, &fs->all, next)
+		if (f->datagram && f->serial == serial)
+			return datagram_is_newer(f->datagram, data, len, p->wire) ? f : NULL;
+	return NULL;
+}
+
+static void end_search(struct search *search)
+{
+	session_put(search->session);
+	free(search);
+}
+
+static void read_arrival(void *arg)
+{
+	struct search *search = arg;
+	struct path *p = search->asker;
+	struct flow *f;
+
+	urcu_memb_read_lock();
+	f = unpack(p, search->session, search->u, &search->from, &search->luggage);
+	if (f)
+		ingress_datagram(p, f, search->record, search->len, clock_ms());
+	urcu_memb_read_unlock();
+	end_search(search);
+}
+
+static void read_search(void *arg)
+{
+	struct search *search = arg;
+	struct flow *f = find_owner(search->session, search->at, search->serial, search->record, search->len);
+
+	if (!f) {
+		verdict_count(&search->at->ingress, DROP_STRAY);
+		end_search(search);
+		return;
+	}
+	search->luggage = pack(f);
+	if (mailbox_post(search->asker->mailbox, read_arrival, search) < 0) {
+		datagram_free(search->luggage.datagram);
+		end_search(search);
+	}
+}
+
+static bool ask_for(struct path *p, struct udp *u, const struct udp_received *from, const struct roam_candidate *c,
+		    const uint8_t *data, size_t len)
+{
+	struct search *search = malloc(sizeof(*search) + len);
+
+	if (!search || !session_get(c->session)) {
+		free(search);
+		return false;
+	}
+	*search = (struct search){
+		.session = c->session,
+		.at = c->path,
+		.asker = p,
+		.serial = c->serial,
+		.u = u,
+		.from = *from,
+		.len = len,
+	};
+	memcpy(search->record, data, len);
+	if (mailbox_post(c->path->mailbox, read_search, search) == 0)
+		return true;
+	end_search(search);
+	return false;
+}
+
+/* Of the candidates on this worker. */
+static struct flow *find_here(struct path *p, const struct roam_candidate *c, size_t n, const uint8_t *data, size_t len)
+{
+	struct flow *f = NULL;
+
+	for (size_t i = 0; i < n && !f; i++)
+		if (c[i].path == p)
+			f = find_owner(c[i].session, p, c[i].serial, data, len);
+	return f;
+}
+
+static bool ask_others(struct path *p, struct udp *u, const struct udp_received *from, const struct roam_candidate *c,
+		       size_t n, const uint8_t *data, size_t len)
+{
+	bool asked = false;
+
+	for (size_t i = 0; i < n; i++)
+		if (c[i].path != p && ask_for(p, u, from, &c[i], data, len))
+			asked = true;
+	return asked;
+}
+
+enum verdict flow_roam(struct path *p, struct udp *u, const struct udp_received *from, const uint8_t *data, size_t len,
+		       uint64_t now_ms, struct flow **out)
+{
+	struct roam_candidate candidates[TRIALS_DATAGRAM];
+	enum verdict v = DROP_STRAY;
+	struct dtls_record r;
+	struct luggage l;
+	struct flow *f;
+	size_t n;
+
+	*out = NULL;
+	if (!p->roam || dtls_header_parse(data, len, &r) != PASS)
+		return v;
+	n = roam_find(p->roam, &from->peer.addr, r.number, now_ms, candidates);
+	f = find_here(p, candidates, n, data, len);
+	if (f) {
+		l = pack(f);
+		*out = unpack(p, f->flows->session, u, from, &l);
+	}
+	if (*out || (!f && ask_others(p, u, from, candidates, n, data, len)))
+		v = PASS;
+	for (size_t i = 0; i < n; i++)
+		session_put(candidates[i].session);
+	return v;
 }
 
 /* ---- what arrives ---- */
@@ -650,6 +884,8 @@ static uint64_t tick_flow(struct flow *f, uint64_t now_ms)
 		datagram_leave(f->datagram, now_ms);
 	}
 	at = datagram_tick(f->datagram, now_ms);
+	if (f->flows->path->roam)
+		roam_silent(f->flows->path->roam, &f->roamer, datagram_is_silent(f->datagram));
 	tell_length(f);
 	if (f->outdated_ms && f->datagram->state < DATAGRAM_LEAVING)
 		at = clock_sooner(at, f->outdated_ms + SESSION_LINGER_MS);
@@ -732,6 +968,7 @@ void flow_batch_done(struct flow *f)
 	if (!f->datagram)
 		return;
 	datagram_batch_done(f->datagram);
+	atomic_store_explicit(&f->roamer.next, f->datagram->opener.replay.next, memory_order_relaxed);
 	pthread_mutex_lock(&s->tx_lock);
 	used_up = session_used_up(s);
 	if (used_up)

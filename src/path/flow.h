@@ -3,7 +3,8 @@
  * A session's datagrams at work on a loop: what link.h is for its stream.
  *
  * A *flow* is what passes between one socket of ours and one address of the peer's. It begins with a handshake and then
- * carries one channel (session/datagram.h). A gateway's flows share the socket of their listener; a client opens one
+ * carries one channel (session/datagram.h). When the peer's address changes on the way, the channel moves to a new
+ * flow. A gateway's flows share the socket of their listener; a client opens one
  * for each. All flows that one session has on one loop are a struct flows; with several workers the peer's datagrams
  * decide which loop that is, so a session may have some on a loop that is not its home.
  */
@@ -20,6 +21,7 @@
 #include <uv.h>
 
 #include "io/udp.h"
+#include "path/roam.h"
 #include "session/datagram.h"
 #include "session/handshakes.h"
 
@@ -51,6 +53,7 @@ struct flow {
 	struct datagram *datagram; /* NULL until the handshake is done */
 	uint64_t serial;           /* a channel with a higher one is newer */
 	uint64_t outdated_ms;      /* since when its generation is not the session's; 0: it is */
+	struct roamer roamer;      /* gateway: for when its client has moved */
 	struct cds_lfht_node node; /* gateway: in its path's table */
 	struct rcu_head rcu;       /* a table that grows is walked by a thread of liburcu's, too */
 	TAILQ_ENTRY(flow) next;
@@ -112,6 +115,23 @@ enum verdict flow_take(struct flow *f, uint8_t *data, size_t len, uint64_t now_m
 
 /** flow_is_stranger() - Whether a datagram begins another handshake, which p->stranger judges as from anywhere */
 bool flow_is_stranger(struct flow *f, const uint8_t *data, size_t len);
+
+/**
+ * flow_roam() - A gateway's: the flow that a record from an unknown address belongs to, which is moved there
+ * @p:    worker's path
+ * @u:    socket it came by
+ * @from: whence
+ * @data: datagram, or what is left of it; left as it is
+ * @len:  its bytes
+ * @out:  set to the flow, for flow_take(); else to NULL
+ *
+ * A channel that may be its own is asked for where it is; if that is another worker, the record is delivered when the
+ * channel has come here.
+ *
+ * Return: PASS, or DROP_STRAY: it is nobody's that may be tried.
+ */
+enum verdict flow_roam(struct path *p, struct udp *u, const struct udp_received *from, const uint8_t *data, size_t len,
+		       uint64_t now_ms, struct flow **out);
 
 /** flow_batch() / flow_batch_done() - A batch of its datagrams begins, and ends */
 void flow_batch(struct flow *f);

@@ -23,6 +23,7 @@
 #include "session/datagram.h"
 #include "session/session.h"
 #include "session/table.h"
+#include "wire/dtls_header.h"
 #include "wire/frame.h"
 #include "wire/records.h"
 
@@ -363,14 +364,21 @@ static void take_datagram(struct path *p, struct flow *f, uint8_t *data, size_t 
 	} while (len);
 }
 
-/* A datagram of no flow, or one that begins a new handshake. */
-static void take_stranger(struct path *p, struct udp *u, const struct udp_received *got, uint8_t *data, size_t len,
-			  uint64_t now_ms)
+/* A datagram of no flow, or one that begins a new handshake. Returns the flow whose record it is: its client has moved.
+ */
+static struct flow *take_stranger(struct path *p, struct udp *u, const struct udp_received *got, uint8_t *data,
+				  size_t len, uint64_t now_ms)
 {
-	enum verdict v = p->stranger(p->owner, u, got, data, len, now_ms);
+	struct flow *f = NULL;
+	enum verdict v;
 
+	if (len && data[0] == DTLS_DATA)
+		v = flow_roam(p, u, got, data, len, now_ms, &f);
+	else
+		v = p->stranger(p->owner, u, got, data, len, now_ms);
 	if (v != PASS)
 		verdict_count(&p->ingress, v);
+	return f;
 }
 
 static void end_batch(struct flow *f, struct tally *tally, uint64_t now_ms)
@@ -387,7 +395,7 @@ static void take_buffer(struct path *p, struct udp *u, struct flow *own, const s
 			uint64_t now_ms)
 {
 	struct tally tally = { 0 };
-	struct flow *f = own ? own : flow_find(p, &got->peer);
+	struct flow *f = own ? own : flow_find(p, &got->peer), *moved;
 	size_t at, len;
 
 	if (f)
@@ -399,12 +407,25 @@ static void take_buffer(struct path *p, struct udp *u, struct flow *own, const s
 			continue;
 		}
 		end_batch(f, &tally, now_ms);
-		take_stranger(p, u, got, got->data + at, len, now_ms); /* may free the flow */
+		moved = take_stranger(p, u, got, got->data + at, len, now_ms); /* may free the flow */
 		f = flow_find(p, &got->peer);
 		if (f)
 			flow_batch(f);
+		if (moved)
+			take_datagram(p, moved, got->data + at, len, now_ms, &tally);
 	}
 	end_batch(f, &tally, now_ms);
+}
+
+void ingress_datagram(struct path *p, struct flow *f, uint8_t *data, size_t len, uint64_t now_ms)
+{
+	struct tally tally = { 0 };
+
+	p->now_ms = now_ms;
+	flow_batch(f);
+	take_datagram(p, f, data, len, now_ms, &tally);
+	end_batch(f, &tally, now_ms);
+	coalesce_flush(p->coalescer);
 }
 
 void ingress_datagrams(struct path *p, struct udp *u, struct flow *own, uint64_t now_ms)

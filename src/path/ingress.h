@@ -3,6 +3,7 @@
 #ifndef PATH_INGRESS_H
 #define PATH_INGRESS_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 struct channel;
@@ -35,6 +36,9 @@ void ingress_begin(struct path *p, struct channel *c, uint64_t now_ms);
  * What belongs to no flow goes to p->stranger.
  */
 void ingress_datagrams(struct path *p, struct udp *u, struct flow *own, uint64_t now_ms);
+
+/** ingress_datagram() - Deliver one datagram of a gateway's flow, in an RCU read section */
+void ingress_datagram(struct path *p, struct flow *f, uint8_t *data, size_t len, uint64_t now_ms);
 
 /** ingress_write_merged() - For the coalescer of a path: write what it gives into the TUN */
 void ingress_write_merged(void *path, const struct coalesced *merged);

@@ -73,6 +73,7 @@ void path_resume(struct path *p)
 
 void path_close(struct path *p)
 {
+	p->closed = true;
 	flows_close(p);
 	uv_close((uv_handle_t *)&p->tun_poll, NULL);
 	mailbox_close(p->mailbox);

@@ -20,6 +20,7 @@
 struct coalescer;
 struct flows;
 struct mailbox;
+struct roam;
 struct session_table;
 
 enum {
@@ -43,11 +44,14 @@ struct path {
 	/* Gateway: a datagram of no flow; answers it, or begins a flow by flow_accept(). */
 	enum verdict (*stranger)(void *owner, struct udp *u, const struct udp_received *from, uint8_t *data, size_t len,
 				 uint64_t now_ms);
+	struct roam *roam;           /* gateway: where its flows are looked for whose client has moved; NULL: nowhere */
+	void (*roamed)(void *owner); /* one was found */
 	void *owner;
 
 	uv_loop_t *loop;
 	uv_poll_t tun_poll;
 	bool paused;
+	bool closed;      /* nothing begins here any more */
 	unsigned written; /* packets and bytes into the TUN queue since it was last read */
 	size_t written_bytes;
 	struct mailbox *mailbox;

@@ -36,6 +36,7 @@ static const char *const count_names[] = {
 	[COUNT_REKEYS] = "rekeys",
 	[COUNT_REKEY_FAILURES] = "rekey_failures",
 	[COUNT_STREAMS_LOST] = "streams_lost",
+	[COUNT_MOVED] = "moved",
 };
 static_assert(sizeof(count_names) / sizeof(count_names[0]) == REPORT_COUNTS, "a name for every counter");
 

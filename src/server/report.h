@@ -24,6 +24,7 @@ enum report_count {
 	COUNT_REKEYS,            /* generations after a session's first */
 	COUNT_REKEY_FAILURES,
 	COUNT_STREAMS_LOST, /* streams that broke */
+	COUNT_MOVED,        /* datagram channels whose client came from another address */
 	REPORT_COUNTS
 };
 

@@ -18,6 +18,7 @@
 #include "monitor/monitor.h"
 #include "path/egress.h"
 #include "path/mailbox.h"
+#include "path/roam.h"
 #include "server/member.h"
 #include "server/control.h"
 #include "server/report.h"
@@ -272,9 +273,10 @@ static int open_tables(struct server *server)
 	server->peers = peers_new(server->conf);
 	server->sources = sources_new();
 	server->app_ids = app_ids_new();
+	server->roam = roam_new(clock_ms());
 	server->dtls = dtls_context_new(TLS_SERVER, AEAD_CIPHERS);
 	random_bytes(&server->cookie_secret, sizeof(server->cookie_secret));
-	if (!server->table || !server->peers || !server->sources || !server->app_ids || !server->dtls)
+	if (!server->table || !server->peers || !server->sources || !server->app_ids || !server->roam || !server->dtls)
 		return ERR_NOMEM;
 	return declare_sites(server);
 }
@@ -330,6 +332,7 @@ static void free_server(struct server *server)
 	peers_free(server->peers);
 	sources_free(server->sources);
 	app_ids_free(server->app_ids);
+	roam_free(server->roam);
 	dtls_context_free(server->dtls);
 	tls_context_free(server->tls);
 }

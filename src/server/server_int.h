@@ -22,6 +22,7 @@ struct conn;
 struct control;
 struct dtls_context;
 struct peers;
+struct roam;
 struct server;
 struct session_table;
 struct sources;
@@ -66,6 +67,7 @@ struct server {
 	struct dtls_context *dtls;
 	struct dtls_cookie_secret cookie_secret;
 	struct app_ids *app_ids;
+	struct roam *roam;
 	struct session_table *table;
 	struct peers *peers;
 	struct sources *sources;

@@ -16,6 +16,7 @@
 #include "server/member.h"
 #include "server/conn.h"
 #include "server/gate.h"
+#include "server/report.h"
 #include "server/server_int.h"
 #include "server/welcome.h"
 
@@ -130,6 +131,12 @@ static void on_device_gone(void *arg)
 	mailbox_post(w->server->workers[0].path.mailbox, end_server, w->server);
 }
 
+static void on_roamed(void *arg)
+{
+	(void)arg;
+	report_count_add(COUNT_MOVED);
+}
+
 int worker_open(struct worker *w, struct server *server, int index, const struct engine_start *start)
 {
 	int r;
@@ -152,6 +159,8 @@ int worker_open(struct worker *w, struct server *server, int index, const struct
 	w->path.table = server->table;
 	w->path.broken = on_device_gone;
 	w->path.stranger = welcome_datagram;
+	w->path.roam = server->roam;
+	w->path.roamed = on_roamed;
 	w->path.owner = w;
 	if ((r = path_open(&w->path, w->loop)) < 0)
 		return r;

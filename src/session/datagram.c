@@ -300,6 +300,18 @@ static void search_anew(struct datagram *d)
 	use_length(d);
 }
 
+bool datagram_is_newer(struct datagram *d, const uint8_t *data, size_t len, uint8_t *room)
+{
+	return d->state < DATAGRAM_LEAVING && dtls_open_trial(&d->opener, data, len, room);
+}
+
+void datagram_moved(struct datagram *d, const struct endpoint *peer)
+{
+	if (!addr_equal(&d->peer.addr, &peer->addr))
+		search_anew(d);
+	d->peer = *peer;
+}
+
 void datagram_doubt(struct datagram *d, uint64_t now_ms)
 {
 	if (d->state != DATAGRAM_UP)

@@ -218,6 +218,24 @@ static inline void datagram_batch_done(struct datagram *d)
 enum verdict datagram_open(struct datagram *d, uint8_t *data, size_t len, uint64_t now_ms,
 			   struct datagram_packet *packet);
 
+/**
+ * datagram_is_newer() - Whether a record that came from elsewhere is the peer's, and newer than all that were opened
+ * @d:    channel
+ * @data: record; left as it is
+ * @len:  its bytes
+ * @room: DTLS_PLAIN_MAX bytes, overwritten
+ */
+bool datagram_is_newer(struct datagram *d, const uint8_t *data, size_t len, uint8_t *room);
+
+/** datagram_moved() - The peer is there now; the channel is at nobody's disposal but the caller's */
+void datagram_moved(struct datagram *d, const struct endpoint *peer);
+
+/** datagram_is_silent() - Whether the peer does not answer, or has said by the stream that it hears nothing here */
+static inline bool datagram_is_silent(const struct datagram *d)
+{
+	return d->probe.unanswered || d->state == DATAGRAM_AWAY || d->unwanted;
+}
+
 /** datagram_doubt() - The peer may not listen: it is asked, and packets wait at the gate until it shows that it does */
 void datagram_doubt(struct datagram *d, uint64_t now_ms);
 

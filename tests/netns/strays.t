@@ -46,7 +46,7 @@ goes_by()
 
 dropped()
 {
-	difference "$before" "$(ctl gw status --json)" counters/ingress 'drop_(cookie|app_id|hello|record|epoch|replay|tag)'
+	difference "$before" "$(ctl gw status --json)" counters/ingress 'drop_(cookie|app_id|hello|record|epoch|replay|tag|stray)'
 }
 
 has_dropped()
@@ -172,7 +172,7 @@ old_flow_gone()
 {
 	before=$(ctl gw status --json)
 	raw alice inject "$WORK/records" same >/dev/null
-	try 1 has_dropped drop_hello+10
+	try 1 has_dropped drop_stray+10
 }
 check "records of a dead generation belong to nobody" try 5 old_flow_gone
 check "the tunnel passes" in_ns alice ping -c 3 -i 0.05 -W 2 10.20.0.1
