@@ -608,7 +608,7 @@ static struct luggage pack(struct flow *f)
 	struct handshake *h = handshake_of(f);
 
 	make_unfindable(f);
-	put_out_of_use(f);
+	put_out_of_use(f, "its client has moved");
 	f->datagram = NULL;
 	if (h && h->done)
 		handshake_end(h);

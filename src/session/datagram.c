@@ -320,6 +320,7 @@ void datagram_doubt(struct datagram *d, uint64_t now_ms)
 	search_anew(d);
 	set_state(d, DATAGRAM_GATED);
 	ask(d, now_ms);
+	probe_sent(&d->probe, now_ms);
 }
 
 void datagram_asked(struct datagram *d, bool here)
