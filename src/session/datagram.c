@@ -348,14 +348,6 @@ void datagram_leave(struct datagram *d, uint64_t now_ms)
 	maybe_left(d);
 }
 
-void datagram_usage(struct datagram *d, uint64_t *records, uint64_t *bytes)
-{
-	pthread_mutex_lock(d->tx_lock);
-	*records = d->sealer.records > d->opener.records ? d->sealer.records : d->opener.records;
-	*bytes = d->sealer.bytes > d->opener.bytes ? d->sealer.bytes : d->opener.bytes;
-	pthread_mutex_unlock(d->tx_lock);
-}
-
 static uint64_t larger(uint64_t a, uint64_t b)
 {
 	return a > b ? a : b;

@@ -249,9 +249,6 @@ void datagram_asked(struct datagram *d, bool here);
  */
 void datagram_leave(struct datagram *d, uint64_t now_ms);
 
-/** datagram_usage() - Records and bytes of the busier direction so far; on the home worker */
-void datagram_usage(struct datagram *d, uint64_t *records, uint64_t *bytes);
-
 /** datagram_raise() - Under tx_lock: raise @records and @bytes to those of its busier direction, where that is more */
 void datagram_raise(const struct datagram *d, uint64_t *records, uint64_t *bytes);
 

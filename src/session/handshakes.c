@@ -38,14 +38,6 @@ struct handshake *handshakes_begin(struct handshakes *hs, const struct handshake
 	return best;
 }
 
-struct handshake *handshakes_find(struct handshakes *hs, const struct endpoint *peer)
-{
-	for (int i = 0; i < HANDSHAKES_MAX; i++)
-		if (hs->places[i].dtls && same_flow(&hs->places[i].peer, peer))
-			return &hs->places[i];
-	return NULL;
-}
-
 static void on_send(void *arg, const uint8_t *datagram, size_t len)
 {
 	struct handshake *h = arg;

@@ -63,9 +63,6 @@ struct handshakes {
  */
 struct handshake *handshakes_begin(struct handshakes *hs, const struct handshake *wanted, uint64_t now_ms);
 
-/** handshakes_find() - That of a flow, or NULL */
-struct handshake *handshakes_find(struct handshakes *hs, const struct endpoint *peer);
-
 /**
  * handshake_take() - Give a datagram to it, or NULL with @len 0 to let a client begin; see dtls_handshake()
  *

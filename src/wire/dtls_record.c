@@ -15,9 +15,6 @@ enum {
 	NUMBER_LEN = 8,
 	LENGTH_AT = 11,
 	GCM_SALT_LEN = 4,
-	IPV4_HEADER_LEN = 20,
-	IPV6_HEADER_LEN = 40,
-	UDP_HEADER_LEN = 8,
 };
 
 #define NUMBER_MAX ((UINT64_C(1) << 48) - 1)
@@ -66,16 +63,6 @@ static void make_aad(const uint8_t header[DTLS_HEADER_LEN], size_t plain_len, ui
 size_t dtls_record_len(enum aead_cipher cipher, size_t plain_len)
 {
 	return DTLS_HEADER_LEN + explicit_len(cipher) + plain_len + AEAD_TAG_LEN;
-}
-
-size_t dtls_payload_max(size_t path_mtu, enum addr_family outer, enum aead_cipher cipher)
-{
-	size_t headers = (outer == ADDR_V6 ? IPV6_HEADER_LEN : IPV4_HEADER_LEN) + UDP_HEADER_LEN;
-	size_t overhead = headers + dtls_record_len(cipher, 0);
-
-	if (path_mtu <= overhead)
-		return 0;
-	return path_mtu - overhead < DTLS_PLAIN_MAX ? path_mtu - overhead : DTLS_PLAIN_MAX;
 }
 
 uint64_t dtls_seal_max(enum aead_cipher cipher)

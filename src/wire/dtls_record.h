@@ -16,7 +16,6 @@
 #include <stdint.h>
 #include <sys/uio.h>
 
-#include "base/addr.h"
 #include "base/verdict.h"
 #include "crypto/aead.h"
 #include "wire/dtls_header.h"
@@ -58,18 +57,6 @@ struct dtls_plain {
 
 /** dtls_record_len() - Bytes on the wire of a record with @plain_len bytes of plaintext */
 size_t dtls_record_len(enum aead_cipher cipher, size_t plain_len);
-
-/**
- * dtls_payload_max() - Longest plaintext of a record that fits into one packet of the path
- * @path_mtu: of the outer path, IP header included
- * @outer:    its IP version
- * @cipher:   of the records
- *
- * The tunnel's MTU is one less, for the byte of kind in front of each packet.
- *
- * Return: bytes, 0 when none fit.
- */
-size_t dtls_payload_max(size_t path_mtu, enum addr_family outer, enum aead_cipher cipher);
 
 /**
  * dtls_seal_max() - How many records one key may protect

@@ -520,18 +520,6 @@ static void close_notify_of_libssl_is_an_alert(void **state)
 	testdtls_fini(&pair);
 }
 
-static void tunnel_mtu_is_what_the_records_leave(void **state)
-{
-	(void)state;
-	assert_int_equal(dtls_payload_max(1500, ADDR_V4, AEAD_AES_128_GCM), 1435);
-	assert_int_equal(dtls_payload_max(1500, ADDR_V6, AEAD_AES_256_GCM), 1415);
-	assert_int_equal(dtls_payload_max(1500, ADDR_V4, AEAD_CHACHA20_POLY1305), 1443);
-	assert_int_equal(dtls_payload_max(1400, ADDR_V6, AEAD_CHACHA20_POLY1305), 1323);
-	assert_int_equal(dtls_payload_max(65, ADDR_V4, AEAD_AES_128_GCM), 0);
-	assert_int_equal(dtls_payload_max(0, ADDR_V4, AEAD_AES_128_GCM), 0);
-	assert_int_equal(dtls_payload_max(65535, ADDR_V4, AEAD_AES_128_GCM), DTLS_PLAIN_MAX);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -556,7 +544,6 @@ int main(void)
 		cmocka_unit_test(libssl_client_and_we_understand_each_other),
 		cmocka_unit_test(libssl_server_and_we_understand_each_other),
 		cmocka_unit_test(close_notify_of_libssl_is_an_alert),
-		cmocka_unit_test(tunnel_mtu_is_what_the_records_leave),
 	};
 
 	return cmocka_run_group_tests(tests, setup, NULL);
