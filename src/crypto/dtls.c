@@ -19,6 +19,10 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "crypto/datagram_bio_int.h"
+#ifdef ADIT_KEYLOG
+#include "base/hex.h"
+#include "crypto/tls_int.h"
+#endif
 
 enum {
 	RECORD_TYPE_DATA = 23,
@@ -110,8 +114,32 @@ static bool offer(SSL_CTX *c, enum aead_cipher cipher)
 	return SSL_CTX_set_cipher_list(c, list);
 }
 
+#ifdef ADIT_KEYLOG
+/* As if libssl had a label for it; its own line for DTLS 1.2 has the master secret only. */
+static void log_key(const SSL *ssl, const char *label, const uint8_t *key, size_t len)
+{
+	char random_hex[2 * RANDOM_LEN + 1], key_hex[2 * AEAD_KEY_MAX + 1], line[256];
+	uint8_t random[RANDOM_LEN];
+
+	SSL_get_client_random(ssl, random, sizeof(random));
+	hex_encode(random, sizeof(random), random_hex);
+	hex_encode(key, len, key_hex);
+	snprintf(line, sizeof(line), "%s %s %s", label, random_hex, key_hex);
+	tls_keylog_line(ssl, line);
+}
+
+static void log_keys(const SSL *ssl, const uint8_t *block, size_t key_len)
+{
+	log_key(ssl, "DTLS_CLIENT_WRITE_KEY", block, key_len);
+	log_key(ssl, "DTLS_SERVER_WRITE_KEY", block + key_len, key_len);
+}
+#endif
+
 static bool set_policy(SSL_CTX *c, enum tls_role role, enum aead_cipher cipher)
 {
+#ifdef ADIT_KEYLOG
+	SSL_CTX_set_keylog_callback(c, tls_keylog_line);
+#endif
 	SSL_CTX_set_options(c, SSL_OP_NO_TICKET | SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_QUERY_MTU |
 				       SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_PRIORITIZE_CHACHA);
 	SSL_CTX_set_session_cache_mode(c, SSL_SESS_CACHE_OFF);
@@ -362,6 +390,9 @@ int dtls_take_keys(struct dtls *d, struct dtls_keys *out)
 			cut_block(&suites[cipher], block, &out->rx, &out->tx);
 		else
 			cut_block(&suites[cipher], block, &out->tx, &out->rx);
+#ifdef ADIT_KEYLOG
+		log_keys(d->ssl, block, suites[cipher].key_len);
+#endif
 		r = 0;
 	}
 	explicit_bzero(block, sizeof(block));

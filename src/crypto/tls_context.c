@@ -41,13 +41,19 @@ enum { GROUPS_LEN = sizeof(groups) / sizeof(groups[0]) };
 #ifdef ADIT_KEYLOG
 static _Atomic int keylog_fd = -1;
 
-static void on_keylog(const SSL *ssl, const char *line)
+void tls_keylog_line(const SSL *ssl, const char *line)
 {
 	struct iovec parts[] = { { (void *)line, strlen(line) }, { "\n", 1 } };
 
-	tls_on_secret(ssl, line);
+	(void)ssl;
 	if (keylog_fd >= 0 && writev(keylog_fd, parts, 2) < 0)
 		log_warn("cannot write the key log: %s", err_text(ERR_SYS));
+}
+
+static void on_keylog(const SSL *ssl, const char *line)
+{
+	tls_on_secret(ssl, line);
+	tls_keylog_line(ssl, line);
 }
 
 void tls_keylog_to(int fd)

@@ -23,6 +23,12 @@ int tls_on_hello(SSL *ssl, int *alert, void *arg);
 /** tls_on_secret() - A line of the key log has come: keep the traffic secrets */
 void tls_on_secret(const SSL *ssl, const char *line);
 
+#ifdef ADIT_KEYLOG
+/** tls_keylog_line() - Test builds only: write a line of the key log, if one is wanted; for
+ * SSL_CTX_set_keylog_callback() */
+void tls_keylog_line(const SSL *ssl, const char *line);
+#endif
+
 /** tls_context_group() - Our static name for a group as OpenSSL calls it; "unknown" for none of ours, NULL included */
 const char *tls_context_group(const char *openssl_name);
 

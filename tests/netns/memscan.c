@@ -2,9 +2,11 @@
 /*
  * Looks for TLS secrets in the memory of processes: memscan KEYLOG PID...
  *
- * KEYLOG has NSS key log lines; each new client random begins a generation, counted from 1. Looked for are the secrets
- * and the record keys that follow from them, in pieces of 16 bytes, for what is half overwritten is still there. Every
- * find is a line: process, generation, label, name of the mapping.
+ * KEYLOG has NSS key log lines; each new client random begins a generation, counted from 1. Lines of a datagram
+ * handshake, CLIENT_RANDOM with its master secret and DTLS_* with its keys, belong to the generation before them.
+ * Looked for are the secrets, the record keys and the datagrams' pre-shared key that follow from them, in pieces of 16
+ * bytes, for what is half overwritten is still there. Every find is a line: process, generation, label, name of the
+ * mapping.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -24,13 +26,14 @@ enum {
 	LABEL_LEN = 40,
 	RANDOM_LEN = 32,
 	SECRET_MAX = 48,
+	PSK_LEN = 32,
 	CHUNK = 1 << 20,
 };
 
 struct needle {
 	uint8_t piece[PIECE];
 	unsigned generation;
-	char label[LABEL_LEN];
+	char label[LABEL_LEN + 8]; /* and what was derived */
 };
 
 struct mapping {
@@ -65,15 +68,51 @@ static void add_needles(unsigned generation, const char *label, const char *what
 	}
 }
 
-/* HKDF-Expand-Label(secret, "key", "", length) of one block (RFC 8446, section 7.1): AES-256 with SHA-384, else AES-128
- */
+/* The suite's hash: as long as its secrets. */
+static const EVP_MD *hash_of(size_t secret_len)
+{
+	return secret_len == 48 ? EVP_sha384() : EVP_sha256();
+}
+
+/* HKDF-Expand-Label(secret, label, context, len) of one block (RFC 8446, section 7.1) */
+static void expand(const uint8_t *secret, size_t secret_len, const char *label, const uint8_t *context,
+		   size_t context_len, uint8_t out[EVP_MAX_MD_SIZE], size_t len)
+{
+	uint8_t info[256];
+	size_t n = (size_t)snprintf((char *)info, sizeof(info), "%c%c%ctls13 %s%c", 0, (int)len,
+				    (int)(6 + strlen(label)), label, (int)context_len);
+
+	memcpy(info + n, context, context_len);
+	info[n + context_len] = 1;
+	if (!HMAC(hash_of(secret_len), secret, (int)secret_len, info, n + context_len + 1, out, NULL))
+		die("HMAC");
+}
+
+/* AES-256 with SHA-384, else AES-128 */
 static void add_record_key(unsigned generation, const char *label, const uint8_t *secret, size_t len)
 {
-	uint8_t info[] = { 0, len == 48 ? 32 : 16, 9, 't', 'l', 's', '1', '3', ' ', 'k', 'e', 'y', 0, 1 };
-	uint8_t block[EVP_MAX_MD_SIZE];
+	uint8_t key[EVP_MAX_MD_SIZE];
+	size_t key_len = len == 48 ? 32 : 16;
 
-	if (HMAC(len == 48 ? EVP_sha384() : EVP_sha256(), secret, (int)len, info, sizeof(info), block, NULL))
-		add_needles(generation, label, "/key", block, info[1]);
+	expand(secret, len, "key", NULL, 0, key, key_len);
+	add_needles(generation, label, "/key", key, key_len);
+}
+
+/* What the connection's exporter gives the datagrams (RFC 8446, section 7.5), without context */
+static void add_psk(unsigned generation, const char *label, const uint8_t *secret, size_t len)
+{
+	uint8_t derived[EVP_MAX_MD_SIZE], psk[EVP_MAX_MD_SIZE], nothing[EVP_MAX_MD_SIZE];
+
+	if (!EVP_Digest("", 0, nothing, NULL, hash_of(len), NULL))
+		die("digest");
+	expand(secret, len, "EXPORTER-openconnect-psk", nothing, len, derived, len);
+	expand(derived, len, "exporter", nothing, len, psk, PSK_LEN);
+	add_needles(generation, label, "/psk", psk, PSK_LEN);
+}
+
+static bool is_datagrams(const char *label)
+{
+	return !strcmp(label, "CLIENT_RANDOM") || !strncmp(label, "DTLS_", 5);
 }
 
 static size_t decode_hex(const char *hex, uint8_t *out, size_t cap)
@@ -97,12 +136,16 @@ static void read_keylog(const char *path)
 	if (!file)
 		die(path);
 	while (fscanf(file, "%34s %64s %96s", label, random, hex) == 3) {
-		generation += strcmp(random, last) != 0;
-		memcpy(last, random, sizeof(last));
+		if (!is_datagrams(label)) {
+			generation += strcmp(random, last) != 0;
+			memcpy(last, random, sizeof(last));
+		}
 		len = decode_hex(hex, secret, sizeof(secret));
 		add_needles(generation, label, "", secret, len);
 		if (strstr(label, "TRAFFIC_SECRET"))
 			add_record_key(generation, label, secret, len);
+		if (!strcmp(label, "EXPORTER_SECRET"))
+			add_psk(generation, label, secret, len);
 	}
 	fclose(file);
 }

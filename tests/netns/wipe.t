@@ -1,8 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# The memory of all processes after several rekeys: the keys of the present generation are in the engines, those of
-# older generations nowhere, and none at all are in the monitors, nor in the gateway when the client has left. The private
-# key that the client's profile holds itself is in neither of its processes as the text it was.
+# The memory of all processes after several rekeys: the keys of the present generation, of its stream and of its
+# datagrams, are in the engines, those of older generations nowhere, and none at all are in the monitors, nor in the
+# gateway when the client has left. What datagram keys are made of goes with the handshake. The private key that the
+# client's profile holds itself is in neither of its processes as the text it was.
 #
 #	(alice) to-gw 192.0.2.2 ------------- 192.0.2.1 to-alice (gw)
 #	adit0 10.20.0.7 ............ tunnel ........... 10.20.0.1 adit0
@@ -28,6 +29,13 @@ begin()
 	wait_event gw 10 event=ready >/dev/null || diag "the gateway is not ready"
 	start_end alice client "$1"
 	wait_event alice 15 'event=up|session' >/dev/null || diag "the client is not up"
+	try 10 datagrams_of 1 || diag "no datagrams"
+}
+
+# datagrams_of GENERATION: its keys are there, and no other flow is
+datagrams_of()
+{
+	(($(grep -c ^DTLS_CLIENT_WRITE_KEY "$WORK/$logger.keys") >= $1)) && [[ $(in_ns alice ss -Hun | wc -l) = 1 ]]
 }
 
 # start_end LABEL ROLE LOGGER
@@ -44,13 +52,13 @@ engine_of()
 	pgrep -P "${pid_of[$1]}"
 }
 
-# rekey_once GENERATION: to it, under traffic both ways, and till the old stream has ended
+# rekey_once GENERATION: to it, under traffic both ways, and till the old stream and the old datagrams have ended
 rekey_once()
 {
 	in_ns alice ping -q -c 20 -i 0.01 10.20.0.1 &&
 		ctl alice rekey && wait_event gw 5 'event=rekey|session' "generation>=$1" &&
 		wait_event alice 5 'event=rekey|session' "generation>=$1" &&
-		try 7 one_stream && in_ns alice ping -q -c 20 -i 0.01 10.20.0.1
+		try 7 one_stream && try 7 datagrams_of "$1" && in_ns alice ping -q -c 20 -i 0.01 10.20.0.1
 }
 
 one_stream()
@@ -68,6 +76,14 @@ find_all()
 holds()
 {
 	find_all "$1" && awk -v g="$2" -v l="$3" '$2 == g && $3 == l { found = 1 } END { exit !found }' "$WORK/finds"
+}
+
+# holds_no LABEL PID...: of any generation
+holds_no()
+{
+	local label=$1
+	shift
+	find_all "$@" && ! awk -v l="$label" '$3 == l' "$WORK/finds" | sort | uniq -c | grep .
 }
 
 # holds_none_before GENERATION PID...
@@ -112,11 +128,17 @@ for logger in gw alice; do
 	done
 	is "$logger logs: it has logged every generation" \
 		"$(grep -c ^CLIENT_TRAFFIC_SECRET_0 "$WORK/$logger.keys")" $((rekeys + 1))
+	is "$logger logs: it has logged the datagrams of each" \
+		"$(grep -c ^CLIENT_RANDOM "$WORK/$logger.keys")" $((rekeys + 1))
 	for label in gw alice; do
-		for secret in CLIENT_TRAFFIC_SECRET_0 SERVER_TRAFFIC_SECRET_0; do
+		for secret in CLIENT_TRAFFIC_SECRET_0 SERVER_TRAFFIC_SECRET_0 DTLS_CLIENT_WRITE_KEY DTLS_SERVER_WRITE_KEY \
+			EXPORTER_SECRET/psk; do
 			check "$logger logs: $secret of now is in the engine of $label" \
 				holds "$(engine_of $label)" $((rekeys + 1)) $secret
 		done
+		check "$logger logs: no master secret of datagrams is in the engine of $label" \
+			holds_no CLIENT_RANDOM "$(engine_of $label)"
+		try 3 holds_none_before $((rekeys + 1)) "$(engine_of $label)" # the gateway opens what is late for a moment
 		check "$logger logs: nothing older is in the engine of $label" \
 			holds_none_before $((rekeys + 1)) "$(engine_of $label)"
 		check "$logger logs: nothing is in the monitor of $label" \
