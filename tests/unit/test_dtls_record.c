@@ -17,6 +17,7 @@
 enum { LENGTH_MAX = 1500, ROOM = 2048, HEADER = DTLS_HEADER_LEN };
 
 static uint8_t plain[DTLS_PLAIN_MAX];
+static const size_t overhead[AEAD_CIPHERS] = { 24, 24, 16 }; /* behind the header: explicit nonce and tag */
 
 struct ends {
 	struct dtls_sealer sealer;
@@ -41,13 +42,18 @@ static void ends_fini(struct ends *e)
 	dtls_opener_fini(&e->opener);
 }
 
-static size_t seal(struct dtls_sealer *s, size_t len, uint8_t *out)
+static size_t seal_as(struct dtls_sealer *s, uint8_t type, size_t len, uint8_t *out)
 {
 	struct iovec piece = { plain, len };
-	int r = dtls_seal(s, DTLS_DATA, &piece, 1, out);
+	int r = dtls_seal(s, type, &piece, 1, out);
 
 	assert_int_equal(r, dtls_record_len(s->cipher, len));
 	return (size_t)r;
+}
+
+static size_t seal(struct dtls_sealer *s, size_t len, uint8_t *out)
+{
+	return seal_as(s, DTLS_DATA, len, out);
 }
 
 static void assert_opens(struct dtls_opener *o, uint8_t *record, size_t record_len, size_t len)
@@ -146,16 +152,15 @@ static void batch_lies_at_equal_stride(void **state)
 
 static void alert_is_told_from_data(void **state)
 {
-	struct iovec piece = { plain, 2 };
 	uint8_t record[ROOM];
 	struct dtls_plain p;
 	struct ends e;
-	int len;
+	size_t len;
 
 	(void)state;
 	ends_init(&e, AEAD_AES_128_GCM);
-	len = dtls_seal(&e.sealer, DTLS_ALERT, &piece, 1, record);
-	assert_int_equal(dtls_open(&e.opener, record, (size_t)len, &p), PASS);
+	len = seal_as(&e.sealer, DTLS_ALERT, 2, record);
+	assert_int_equal(dtls_open(&e.opener, record, len, &p), PASS);
 	assert_int_equal(p.type, DTLS_ALERT);
 	ends_fini(&e);
 }
@@ -164,16 +169,15 @@ static void alert_is_told_from_data(void **state)
 
 static void handshake_under_the_keys_is_refused(void **state)
 {
-	struct iovec piece = { plain, 12 };
 	uint8_t record[ROOM];
 	struct dtls_plain p;
 	struct ends e;
-	int len;
+	size_t len;
 
 	(void)state;
 	ends_init(&e, AEAD_AES_128_GCM);
-	len = dtls_seal(&e.sealer, DTLS_HANDSHAKE, &piece, 1, record);
-	assert_int_equal(dtls_open(&e.opener, record, (size_t)len, &p), DROP_RECORD);
+	len = seal_as(&e.sealer, DTLS_HANDSHAKE, 12, record);
+	assert_int_equal(dtls_open(&e.opener, record, len, &p), DROP_RECORD);
 	ends_fini(&e);
 }
 
@@ -209,6 +213,29 @@ static void late_record_comes_in_within_the_window(void **state)
 		assert_opens(&e.opener, record, seal(&e.sealer, 9, record), 9);
 	assert_int_equal(dtls_open(&e.opener, lost, len, &p), DROP_REPLAY);
 	assert_opens(&e.opener, late, len, 9);
+	ends_fini(&e);
+}
+
+/* The way may turn a batch round: each comes in, and only once. */
+static void records_come_in_whatever_their_order(void **state)
+{
+	enum { COUNT = 100 };
+	static uint8_t records[COUNT][ROOM];
+	uint8_t again[ROOM];
+	struct dtls_plain p;
+	struct ends e;
+	size_t len = 0;
+
+	(void)state;
+	ends_init(&e, AEAD_AES_128_GCM);
+	for (int i = 0; i < COUNT; i++)
+		len = seal(&e.sealer, 20, records[i]);
+	for (int i = COUNT; i--;) {
+		memcpy(again, records[i], len);
+		assert_opens(&e.opener, records[i], len, 20);
+		assert_int_equal(dtls_open(&e.opener, again, len, &p), DROP_REPLAY);
+	}
+	assert_int_equal(e.opener.records, COUNT);
 	ends_fini(&e);
 }
 
@@ -279,6 +306,28 @@ static void no_byte_may_be_missing(void **state)
 	for_every_cipher(no_byte_may_be_missing_of);
 }
 
+/* Longer than any that is sent, though the datagram holds it; the longest is told by its tag alone. */
+static void too_long_a_record_is_refused_by_its_header(void **state)
+{
+	static uint8_t record[HEADER + UINT16_MAX] = { 23, 0xfe, 0xfd, 0, 1 };
+	(void)state;
+	for (int i = 0; i < AEAD_CIPHERS; i++) {
+		const size_t longest = overhead[i] + DTLS_PLAIN_MAX, lens[] = { longest, longest + 1, UINT16_MAX };
+		struct dtls_plain p;
+		struct ends e;
+
+		ends_init(&e, (enum aead_cipher)i);
+		for (size_t k = 0; k < sizeof(lens) / sizeof(lens[0]); k++) {
+			record[11] = (uint8_t)(lens[k] >> 8);
+			record[12] = (uint8_t)lens[k];
+			assert_int_equal(dtls_open(&e.opener, record, HEADER + lens[k], &p),
+					 k == 0 ? DROP_TAG : DROP_RECORD);
+		}
+		assert_int_equal(e.opener.failed, 1);
+		ends_fini(&e);
+	}
+}
+
 static void bytes_behind_a_record_are_left_alone(void **state)
 {
 	uint8_t record[ROOM];
@@ -317,7 +366,6 @@ static void other_key_opens_nothing(void **state)
 
 static void tag_alone_is_an_empty_record_and_less_is_none(void **state)
 {
-	static const size_t overhead[] = { 24, 24, 16 };
 
 	(void)state;
 	for (int i = 0; i < AEAD_CIPHERS; i++) {
@@ -531,8 +579,10 @@ int main(void)
 		cmocka_unit_test(handshake_under_the_keys_is_refused),
 		cmocka_unit_test(record_comes_in_only_once),
 		cmocka_unit_test(late_record_comes_in_within_the_window),
+		cmocka_unit_test(records_come_in_whatever_their_order),
 		cmocka_unit_test(no_bit_may_be_another),
 		cmocka_unit_test(no_byte_may_be_missing),
+		cmocka_unit_test(too_long_a_record_is_refused_by_its_header),
 		cmocka_unit_test(bytes_behind_a_record_are_left_alone),
 		cmocka_unit_test(other_key_opens_nothing),
 		cmocka_unit_test(tag_alone_is_an_empty_record_and_less_is_none),
