@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# Sites: networks behind clients talk to a network behind the gateway and to each other, both families, both ways; what
+# Sites, one by datagrams and one by the stream: networks behind clients talk to a network behind the gateway and to each other, both families, both ways; what
 # comes from elsewhere behind a client is dropped and counted.
 #
 #	(hostb) 192.168.7.2 --- 192.168.7.1 (berlin) 192.0.2.2 ------ 192.0.2.1 (gw) 10.1.0.1 --- 10.1.0.2 (office)
@@ -72,7 +72,7 @@ start_server gw gw vpn.test 'push.routes=( "10.1.0.0/16", "192.168.0.0/16", "fd1
 is "forwarding is on for the tunnel's device" "$(in_ns gw sysctl -n net.ipv4.conf.adit0.forwarding)" 1
 for site in berlin paris; do
 	start_client "$site" "$site" "$site" "$([[ $site = berlin ]] && echo 192.0.2.1 || echo 198.51.100.1):443" \
-		'trust.name="vpn.test"'
+		'trust.name="vpn.test"' "transport=\"$([[ $site = berlin ]] && echo auto || echo tls)\""
 	check "$site is up" wait_event "$site" 10 'event=up|session'
 done
 

@@ -26,9 +26,10 @@ begin_gateway()
 		'push.exclude=( "10.99.9.0/24" )' 'push.dns=( "10.20.0.1" )' 'push.domains=( "corp.example" )'
 }
 
+# begin_client [SETTING]...
 begin_client()
 {
-	start_client alice alice alice 192.0.2.1:443 'trust.name="vpn.test"'
+	start_client alice alice alice 192.0.2.1:443 'trust.name="vpn.test"' "$@"
 	wait_event alice 15 'event=up|session' >/dev/null || diag "the client is not up"
 }
 
@@ -77,7 +78,7 @@ has_route()
 # iperf NS ADDRESS [-R]: it flows, were it slowly on a machine with other work
 iperf()
 {
-	in_ns "$1" iperf3 -c "$2" -t 2 -J "${@:3}" >"$WORK/iperf.json" &&
+	in_ns "$1" iperf3 -c "$2" -t 1 -J "${@:3}" >"$WORK/iperf.json" &&
 		perl -MJSON::XS -0777 -ne 'exit(decode_json($_)->{end}{sum_received}{bytes} <= 1e5)' "$WORK/iperf.json"
 }
 
@@ -122,6 +123,41 @@ session_field()
 	ctl "$1" sessions --json | perl -MJSON::XS -e 'local $/; print decode_json(<STDIN>)->[0]{ $ARGV[0] } // ""' "$2"
 }
 
+# packets_pass TRANSPORT: both ways, both families, to the networks behind, and TCP; they go by that
+packets_pass()
+{
+	local address
+	check "the tunnel is by $1" try 10 goes_by "$1"
+	check "by $1 the client reaches the gateway by IPv4" in_ns alice ping -c 1 -W 2 10.20.0.1
+	check "by $1 the client reaches the gateway by IPv6" in_ns alice ping -c 1 -W 2 fd20:aa::1
+	check "by $1 the gateway reaches the client by IPv4" in_ns gw ping -c 1 -W 2 10.20.0.7
+	check "by $1 the gateway reaches the client by IPv6" in_ns gw ping -c 1 -W 2 fd20:aa::7
+	check "by $1 the client reaches a network behind the gateway by IPv4" in_ns alice ping -c 1 -W 2 10.99.0.1
+	check "by $1 the client reaches a network behind the gateway by IPv6" in_ns alice ping -c 1 -W 2 fd99::1
+	check "by $1 a packet as large as the MTU passes" in_ns alice ping -M "do" -s 1372 -c 1 -W 2 10.20.0.1
+	rm -f "$WORK"/iperf-*.log
+	start iperf-gw gw iperf3 -s --forceflush
+	start iperf-client alice iperf3 -s --forceflush
+	try 5 grep -q listening "$WORK/iperf-gw.log"
+	try 5 grep -q listening "$WORK/iperf-client.log"
+	for address in 10.20.0.1 fd20:aa::1; do
+		check "by $1 TCP from the client to $address flows" iperf alice "$address"
+		check "by $1 and back" iperf alice "$address" -R
+	done
+	for address in 10.20.0.7 fd20:aa::7; do
+		check "by $1 TCP from the gateway to $address flows" iperf gw "$address"
+	done
+	stop iperf-gw
+	stop iperf-client
+	check "by $1 all of it" goes_by "$1"
+}
+
+# goes_by TRANSPORT: both ends send so
+goes_by()
+{
+	[[ $(session_field gw transport) = "$1" && $(session_field alice transport) = "$1" ]]
+}
+
 # begins LABEL: started anew it comes up and the tunnel carries
 begins()
 {
@@ -160,27 +196,7 @@ check "the default route is still there" has_route -4 default 'via 192.0.2.1'
 is "the client's name server and domain are set" \
 	"$(in_ns alice sed '/^#/d' /etc/resolv.conf)" $'nameserver 10.20.0.1\nsearch corp.example'
 
-# Packets.
-check "the client reaches the gateway by IPv4" in_ns alice ping -c 1 -W 2 10.20.0.1
-check "the client reaches the gateway by IPv6" in_ns alice ping -c 1 -W 2 fd20:aa::1
-check "the gateway reaches the client by IPv4" in_ns gw ping -c 1 -W 2 10.20.0.7
-check "the gateway reaches the client by IPv6" in_ns gw ping -c 1 -W 2 fd20:aa::7
-check "the client reaches a network behind the gateway by IPv4" in_ns alice ping -c 1 -W 2 10.99.0.1
-check "the client reaches a network behind the gateway by IPv6" in_ns alice ping -c 1 -W 2 fd99::1
-check "a packet as large as the MTU passes" in_ns alice ping -M "do" -s 1372 -c 1 -W 2 10.20.0.1
-start iperf-gw gw iperf3 -s --forceflush
-start iperf-client alice iperf3 -s --forceflush
-try 5 grep -q listening "$WORK/iperf-gw.log"
-try 5 grep -q listening "$WORK/iperf-client.log"
-for address in 10.20.0.1 fd20:aa::1; do
-	check "TCP from the client to $address flows" iperf alice $address
-	check "and back" iperf alice $address -R
-done
-for address in 10.20.0.7 fd20:aa::7; do
-	check "TCP from the gateway to $address flows" iperf gw $address
-done
-stop iperf-gw
-stop iperf-client
+packets_pass dtls
 
 # What never enters a tunnel, whatever the host's routes say.
 for label in gw alice; do
@@ -251,6 +267,13 @@ check "nothing at all is left of the client" is_clean alice
 stop gw
 is "SIGTERM ends the gateway with 0 at last" $? 0
 check "nothing at all is left of the gateway" is_clean gw
+
+# The same without datagrams.
+begin_gateway
+begin_client 'transport="tls"'
+packets_pass tls
+stop alice
+stop gw
 
 # A gateway that is told of no routes announces its own networks, and nothing else.
 start_server gw gw vpn.test 'clients=( { name = "alice"; ipv4 = "10.20.0.7"; ipv6 = "fd20:aa::7"; } )'
