@@ -125,7 +125,7 @@ bench-tools: $(BENCH_TOOLS)
 # helper. The operator's side is the plain build everywhere: it is run very often. Fifteen minutes are more than any of
 # them takes.
 NETNS_JOBS ?= 4
-NETNS_ALONE := $(addprefix tests/netns/,rekey.t stall.t clients.t)
+NETNS_ALONE := $(addprefix tests/netns/,rekey.t stall.t load.t clients.t)
 NETNS_PAIR := $(addprefix tests/netns/,ocserv.t openconnect.t)
 NETNS_REST := $(filter-out $(NETNS_ALONE) $(NETNS_PAIR) $(if $(SAN),%/lib.t),$(sort $(wildcard tests/netns/*.t)))
 NETNS_RUN = ADIT=$(BUILD)/adit ADIT_CTL=build/adit ADIT_KEYLOG=$(SAN_BUILD)/keylog/adit \
