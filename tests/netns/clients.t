@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# Many clients at one gateway with two workers: each reaches the gateway and the others while all of them rekey, and a
+# Many clients at one gateway with two workers, every other one without datagrams: each reaches the gateway and the others while all of them rekey, and a
 # stream of numbered packets loses nothing; then the gateway forbids that they reach each other.
 #
 #	(c1) to-gw 192.0.2.11 --+
@@ -58,7 +58,8 @@ begin_clients()
 {
 	local name
 	for name in "${names[@]}"; do
-		start_client "$name" "$name" "$name" 192.0.2.1:443 'trust.name="vpn.test"'
+		start_client "$name" "$name" "$name" 192.0.2.1:443 'trust.name="vpn.test"' \
+			"transport=\"$( ((${name#c} % 2)) && echo auto || echo tls)\""
 	done
 }
 

@@ -278,6 +278,11 @@ supers='3 three_tcp4 three_tcp6 three_udp4 three_udp6 not_partial
 1 not_more_than_one partial_tcp4 partial_udp6'
 lies='drop_offload_fields sixty_five tiny syn rst urg offset_small offset_beyond udp_length icmp_gso icmp_partial
 drop_offload_fields options extension fragment
+drop_version version
+drop_header ihl_small
+drop_length length_less length_more
+drop_source from_foreign4 from_foreign6
+drop_multicast to_multicast
 drop_header_checksum header_checksum
 drop_too_big segment_too_big'
 while read -r number names; do

@@ -1,18 +1,21 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# Super-packets: with and without the kernel's offloads at either end, to an adit and to a stock client, what goes in
-# comes out: a TCP stream byte for byte, the datagrams of a UDP super-packet one by one.
+# Super-packets: with and without the kernel's offloads at either end, by datagrams and by the stream, to an adit and to a
+# stock client, what goes in comes out: a TCP stream byte for byte, the datagrams of a UDP super-packet one by one.
 #
-#	(gw) 192.0.2.1 ------- 192.0.2.2 (alice)
+#	(gw) 192.0.2.1 ------- 192.0.2.2 (alice), by datagrams
+#	     203.0.113.1 ----- 203.0.113.2 (bob), by the stream
 #	     198.51.100.1 ---- 198.51.100.2 (oc)
 # shellcheck source=tests/netns/lib.sh
 . "$(dirname "$0")/lib.sh"
 needs_programs openconnect
 
-make_ns gw alice oc
+make_ns gw alice bob oc
 link_ns gw 192.0.2.1/24 alice 192.0.2.2/24
+link_ns gw 203.0.113.1/24 bob 203.0.113.2/24
 link_ns gw 198.51.100.1/24 oc 198.51.100.2/24
-make_pki vpn.test alice oc
+make_pki vpn.test alice bob oc
+declare -A by=([alice]=dtls [bob]=tls) outer=([alice]=192.0.2.1 [bob]=203.0.113.1)
 
 # flows FROM TO ADDRESS: some megabytes by TCP and some super-packets of UDP arrive as they were sent
 flows()
@@ -33,31 +36,41 @@ address()
 	ctl "$1" sessions --json | json_field "0/ipv$2"
 }
 
+goes_by()
+{
+	[[ $(ctl "$1" sessions --json | json_field 0/transport) = "$2" ]]
+}
+
 offloads()
 {
 	ctl "$1" status --json | jq -c '.offloads | [.tso, .uso]'
 }
 
 none='offload={ tso=false; uso=false; }'
-for at in neither gw alice both; do
+for at in neither gw client both; do
 	server=() client=()
-	[[ $at = alice || $at = both ]] || server=("$none")
+	[[ $at = client || $at = both ]] || server=("$none")
 	[[ $at = gw || $at = both ]] || client=("$none")
 	start_server gw gw vpn.test "${server[@]}"
-	start_client alice alice alice 192.0.2.1:443 'trust.name="vpn.test"' "${client[@]}"
-	check "offloads at $at: a tunnel" wait_event alice 15 'event=up|session'
-	is "the gateway tells of its offloads" "$(offloads gw)" "$([[ ${server[*]} ]] && echo '[false,false]' || echo '[true,true]')"
-	is "so does the client" "$(offloads alice)" "$([[ ${client[*]} ]] && echo '[false,false]' || echo '[true,true]')"
-	for family in 4 6; do
-		flows alice gw "$([[ $family = 4 ]] && echo 10.20.0.1 || echo fd20:aa::1)"
-		flows gw alice "$(address alice $family)"
+	for name in alice bob; do
+		start_client $name $name $name "${outer[$name]}:443" 'trust.name="vpn.test"' "transport=\"${by[$name]}\"" "${client[@]}"
+		check "offloads at $at: a tunnel of $name" try 15 goes_by $name "${by[$name]}"
+		is "the gateway tells of its offloads" "$(offloads gw)" "$([[ ${server[*]} ]] && echo '[false,false]' || echo '[true,true]')"
+		is "so does $name" "$(offloads $name)" "$([[ ${client[*]} ]] && echo '[false,false]' || echo '[true,true]')"
+		for family in 4 6; do
+			flows $name gw "$([[ $family = 4 ]] && echo 10.20.0.1 || echo fd20:aa::1)"
+			flows gw $name "$(address $name $family)"
+		done
+		check "by ${by[$name]}" goes_by $name "${by[$name]}"
+		is "nothing was dropped at $name" "$(drops $name)" '[{},{}]'
 	done
-	is "nothing was dropped at the client" "$(drops alice)" '[{},{}]'
-	stop alice
 	is "nor at the gateway" "$(drops gw)" '[{},{}]'
-	[[ $at = both ]] || stop gw
+	stop alice
+	stop bob
+	stop gw
 done
 
+start_server gw gw vpn.test
 start oc oc openconnect --non-inter --no-dtls --cafile "$PKI/ca.crt" --resolve vpn.test:198.51.100.1 -c "$PKI/issued/oc.crt" \
 	-k "$PKI/private/oc.key" -i oct0 https://vpn.test:443/
 check "a stock client has a tunnel" wait_event gw 15 'event=up|session' name=oc
