@@ -13,7 +13,7 @@ declare -A rekeys=([dtls]=30 [tls]=10)
 udp_rate=5G
 if [[ $ADIT == *san-* ]]; then # the same code, only slower
 	rekeys=([dtls]=5 [tls]=2)
-	udp_rate=200M
+	udp_rate=20M
 fi
 bytes=1000000 # at least, for each rekey and in each direction
 
