@@ -115,9 +115,14 @@ memory_kib()
 	echo $sum
 }
 
-# --- a rekey of both channels, by the processor time of both ends with and without ---
+# --- a rekey of both channels, by the processor time of both ends with and without, and by what a flow loses ---
 
 session_measure_rekey()
+{
+	rekey_cost && rekey_flows dtls && rekey_flows tls
+}
+
+rekey_cost()
 {
 	local -A idle=() busy=()
 	rekey_run 86400 || return
@@ -128,6 +133,7 @@ session_measure_rekey()
 	((rekeys > 0)) || not_up "no rekey has happened" || return
 	emit rekeygw "$(per $((busy[gw] - idle[gw])) $((rekeys * 1000000)))"
 	emit rekeyclient "$(per $((busy[client] - idle[client])) $((rekeys * 1000000)))"
+	peer_down
 }
 
 # rekey_run SECONDS: a gateway and a client that rekey so often. Leaves in $rekeys how often they did, and in $time_gw
@@ -145,6 +151,42 @@ rekey_run()
 	time_gw=$(($(run_time gw) - time_gw)) time_client=$(($(run_time client) - time_client))
 	rekeys=$(($(generation_now) - generation))
 	try 2 adit_carries_by dtls || not_up "packets no longer go by dtls"
+}
+
+# rekey_flows TRANSPORT: a TCP flow without and one with a rekey a second, each twice; the order meets what drifts
+rekey_flows()
+{
+	local kind rate
+	local -A sum=([plain]=0 [rekey]=0) interval=([plain]=86400 [rekey]=1)
+	target=10.20.0.1
+	server_config gw vpn.bench # as users have it: on all cores
+	start_adit gw gw server -c "$WORK/gw.conf"
+	wait_event gw 10 event=ready >/dev/null || not_up "the gateway is not ready" || return
+	for kind in plain rekey rekey plain; do
+		rekey_flow "$1" "${interval[$kind]}" || return
+		emit "$kind$1" "$rate"
+		sum[$kind]=$(awk -v a="${sum[$kind]}" -v b="$rate" 'BEGIN { print a + b }')
+	done
+	emit "rekeyratio$1" "$(per "${sum[rekey]}" "${sum[plain]}")"
+	peer_down
+}
+
+# rekey_flow TRANSPORT SECONDS: by a client that rekeys so often; leaves the Mbit/s in $rate
+rekey_flow()
+{
+	local before length=$((seconds + 2))
+	start_client alice client alice 192.0.2.1:443 'trust.name="vpn.bench"' "transport=\"$1\"" "rekey.seconds=$2"
+	wait_event alice 15 'event=up|session' >/dev/null || not_up "the client does not come up" || return
+	try 10 adit_carries_by "$1" || not_up "packets do not go by $1" || return
+	try 5 answers "$target" || not_up "no answer" || return
+	start iperf3-5201 gw iperf3 -s --one-off
+	try 5 listens gw tcp 5201 || not_up "iperf3 does not listen" || return
+	before=$(generation_now)
+	flow 5201 -t $length
+	read -r rate _ < <(flows_result 5201) || not_up "iperf3 has no result" || return
+	(($2 > 1 || $(generation_now) - before >= length / 2)) || not_up "the rekeys did not come" || return
+	wait_exit iperf3-5201
+	stop alice
 }
 
 generation_now()
