@@ -206,6 +206,7 @@ static int load_trust(SSL_CTX *c, const struct tls_settings *settings, struct tl
 	for (int i = 0; i < sk_X509_num(cas) && !r; i++) {
 		X509 *ca = sk_X509_value(cas, i);
 
+		X509_check_purpose(ca, -1, 0); /* has OpenSSL note its extensions now, while there is one thread */
 		if (!X509_STORE_add_cert(store, ca) || (settings->role == TLS_SERVER && !SSL_CTX_add_client_CA(c, ca)))
 			r = complain_openssl(fault, "a CA certificate cannot be used");
 	}
