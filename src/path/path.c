@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A worker's memory and its TUN queue on the loop. */
+/* A worker's loop and thread, its memory, and its TUN queue on the loop. */
 #include "path/path.h"
 
 #include <stdlib.h>
@@ -37,7 +37,9 @@ static void on_tun(uv_poll_t *handle, int status, int events)
 
 int path_open(struct path *p, uv_loop_t *loop)
 {
-	p->loop = loop;
+	p->loop = loop ? loop : &p->own_loop;
+	if (!loop && uv_loop_init(p->loop) < 0)
+		return ERR_SYS;
 	p->gather = malloc(GATHER_LEN);
 	p->wire = malloc(PATH_WIRE_LEN);
 	p->coalescer = malloc(sizeof(*p->coalescer));
@@ -47,15 +49,36 @@ int path_open(struct path *p, uv_loop_t *loop)
 		cds_lfht_new_flavor(FIRST_BUCKETS, FIRST_BUCKETS, 0, CDS_LFHT_AUTO_RESIZE, &urcu_memb_flavor, NULL);
 	random_bytes(&p->hash_key, sizeof(p->hash_key));
 	TAILQ_INIT(&p->flows);
-	p->mailbox = mailbox_new(loop);
+	p->mailbox = mailbox_new(p->loop);
 	if (!p->gather || !p->wire || !p->records || !p->received || !p->by_peer || !p->coalescer || !p->mailbox)
 		return ERR_NOMEM;
 	coalesce_init(p->coalescer, ingress_write_merged, p, (p->tso ? COALESCE_TCP : 0) | (p->uso ? COALESCE_UDP : 0));
 	p->tun_poll.data = p;
-	if (uv_poll_init(loop, &p->tun_poll, p->tun_fd) < 0)
+	if (uv_poll_init(p->loop, &p->tun_poll, p->tun_fd) < 0)
 		return ERR_SYS;
 	path_resume(p);
 	return 0;
+}
+
+static void *run(void *arg)
+{
+	struct path *p = arg;
+
+	urcu_memb_register_thread();
+	uv_run(p->loop, UV_RUN_DEFAULT);
+	uv_loop_close(p->loop);
+	urcu_memb_unregister_thread();
+	return NULL;
+}
+
+int path_start(struct path *p)
+{
+	return pthread_create(&p->thread, NULL, run, p) ? ERR_SYS : 0;
+}
+
+void path_join(struct path *p)
+{
+	pthread_join(p->thread, NULL);
 }
 
 void path_pause(struct path *p)

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What one worker needs to carry packets: its TUN queue, the session table, its memory and its counters. The journeys
- * are told in egress.c (TUN to network) and ingress.c (network to TUN).
+ * What one worker needs to carry packets: its loop and thread, its TUN queue, the session table, its memory and its
+ * counters. The journeys are told in egress.c (TUN to network) and ingress.c (network to TUN).
  */
 #ifndef PATH_PATH_H
 #define PATH_PATH_H
 
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -49,6 +50,8 @@ struct path {
 	void *owner;
 
 	uv_loop_t *loop;
+	uv_loop_t own_loop; /* that of a thread of its own */
+	pthread_t thread;
 	uv_poll_t tun_poll;
 	bool paused;
 	bool closed;      /* nothing begins here any more */
@@ -79,14 +82,26 @@ struct path {
 	struct coalescer *coalescer; /* what a peer without frames sends, packet by packet, for the TUN */
 };
 
-/** path_open() - Allocate and begin to read the TUN queue on @loop. Return: 0, ERR_NOMEM, or ERR_SYS */
+/**
+ * path_open() - Allocate and begin to read the TUN queue
+ * @p:    what the owner sets is set
+ * @loop: the engine's main loop; NULL: one of its own, for path_start()
+ *
+ * Return: 0, ERR_NOMEM, or ERR_SYS.
+ */
 int path_open(struct path *p, uv_loop_t *loop);
+
+/** path_start() - Run its own loop in a thread of its own, until path_close() there. Return: 0 or ERR_SYS */
+int path_start(struct path *p);
+
+/** path_join() - Wait for that thread */
+void path_join(struct path *p);
 
 /** path_pause() / path_resume() - Stop and go on reading the TUN queue (a client whose stream is full) */
 void path_pause(struct path *p);
 void path_resume(struct path *p);
 
-/** path_close() - Stop, and leave the loop with its next turn. The TUN queue is the owner's */
+/** path_close() - Stop, and leave the loop with its next turn; on its thread. The TUN queue is the owner's */
 void path_close(struct path *p);
 
 /** path_fini() - Free what other threads may have reached to the last, when none can any more */

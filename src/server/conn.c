@@ -322,7 +322,7 @@ void conn_open(struct worker *w, int fd, const struct endpoint *peer)
 {
 	struct conn *c = calloc(1, sizeof(*c));
 
-	if (!c || !(c->tls = tls_new(w->server->tls)) || uv_poll_init(w->loop, &c->poll, fd) < 0) {
+	if (!c || !(c->tls = tls_new(w->server->tls)) || uv_poll_init(w->path.loop, &c->poll, fd) < 0) {
 		if (c)
 			tls_free(c->tls);
 		free(c);

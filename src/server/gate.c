@@ -144,7 +144,7 @@ static void arm(struct worker *w)
 		uv_timer_stop(&w->deadlines);
 		return;
 	}
-	uv_update_time(w->loop);
+	uv_update_time(w->path.loop);
 	uv_timer_start(&w->deadlines, on_deadline, at > now ? at - now : 0, 0);
 }
 
@@ -170,7 +170,7 @@ void gate_init(struct worker *w)
 	TAILQ_INIT(&w->closing);
 	TAILQ_INIT(&w->ready);
 	w->deadlines.data = w;
-	uv_timer_init(w->loop, &w->deadlines);
+	uv_timer_init(w->path.loop, &w->deadlines);
 }
 
 static void close_all(struct conns *list)

@@ -186,7 +186,7 @@ static void stop(struct server *server, int exit_code)
 	for (i = 1; i < server->workers_len; i++)
 		mailbox_post(server->workers[i].path.mailbox, worker_stop, &server->workers[i]);
 	for (i = 1; i < server->workers_len; i++)
-		worker_join(&server->workers[i]);
+		path_join(&server->workers[i].path);
 	worker_stop(&server->workers[0]); /* its mailbox runs what the others posted: hooks, events */
 	close_main(server);
 }
@@ -313,7 +313,7 @@ static int start_workers(struct server *server)
 	int i, r;
 
 	for (i = 1; i < server->workers_len; i++)
-		if ((r = worker_start(&server->workers[i])) < 0)
+		if ((r = path_start(&server->workers[i].path)) < 0)
 			return r;
 	return 0;
 }

@@ -4,7 +4,6 @@
 #define SERVER_SERVER_INT_H
 
 #include <jansson.h>
-#include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/queue.h>
@@ -44,9 +43,6 @@ struct listener {
 struct worker {
 	struct server *server;
 	int index; /* 0 runs on the engine's main loop */
-	uv_loop_t *loop;
-	uv_loop_t own_loop;
-	pthread_t thread;
 	struct path path;
 	struct listener *listeners;
 	size_t listeners_len;

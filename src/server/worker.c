@@ -78,7 +78,7 @@ static int open_datagrams(struct listener *l, const struct conf *conf, int fd)
 	if (fd < 0)
 		return 0;
 	if (udp_init(&l->datagrams, fd, conf->offload.udp_gso, conf->offload.udp_gro) < 0 ||
-	    uv_poll_init(l->worker->loop, &l->datagram_poll, fd) < 0)
+	    uv_poll_init(l->worker->path.loop, &l->datagram_poll, fd) < 0)
 		return ERR_SYS;
 	l->worker->path.udp_gso = l->datagrams.gso;
 	l->worker->path.udp_gro = l->datagrams.gro;
@@ -93,7 +93,7 @@ static int open_listener(struct listener *l, const struct conf *conf, int fd, in
 	l->poll.data = l;
 	if (open_datagrams(l, conf, datagram_fd) < 0)
 		return ERR_SYS;
-	if (uv_poll_init(l->worker->loop, &l->poll, fd) < 0)
+	if (uv_poll_init(l->worker->path.loop, &l->poll, fd) < 0)
 		return ERR_SYS;
 	uv_poll_start(&l->poll, UV_READABLE, on_connection);
 	return 0;
@@ -143,13 +143,7 @@ int worker_open(struct worker *w, struct server *server, int index, const struct
 
 	w->server = server;
 	w->index = index;
-	w->loop = index ? &w->own_loop : &server->loop;
-	if (index && uv_loop_init(w->loop) < 0)
-		return ERR_SYS;
 	TAILQ_INIT(&w->sessions);
-	gate_init(w);
-	w->handshakes.data = w;
-	uv_idle_init(w->loop, &w->handshakes);
 	w->path.side = SESSION_GATEWAY;
 	w->path.tun_fd = start->tun_fds[index];
 	w->path.tso = start->offloads.tso;
@@ -162,25 +156,12 @@ int worker_open(struct worker *w, struct server *server, int index, const struct
 	w->path.roam = server->roam;
 	w->path.roamed = on_roamed;
 	w->path.owner = w;
-	if ((r = path_open(&w->path, w->loop)) < 0)
+	if ((r = path_open(&w->path, index ? NULL : &server->loop)) < 0)
 		return r;
+	gate_init(w);
+	w->handshakes.data = w;
+	uv_idle_init(w->path.loop, &w->handshakes);
 	return open_listeners(w, start);
-}
-
-static void *run(void *arg)
-{
-	struct worker *w = arg;
-
-	urcu_memb_register_thread();
-	uv_run(w->loop, UV_RUN_DEFAULT);
-	uv_loop_close(w->loop);
-	urcu_memb_unregister_thread();
-	return NULL;
-}
-
-int worker_start(struct worker *w)
-{
-	return pthread_create(&w->thread, NULL, run, w) ? ERR_SYS : 0;
 }
 
 void worker_work(struct worker *w)
@@ -207,9 +188,4 @@ void worker_stop(void *worker)
 		member_end(s, NULL); /* no DISCONNECT: clients come back when the gateway does */
 	}
 	path_close(&w->path);
-}
-
-void worker_join(struct worker *w)
-{
-	pthread_join(w->thread, NULL);
 }
