@@ -199,10 +199,11 @@ static void take_grant(struct client *c, const struct tunnel_grant *g)
 
 	tunnel_grant_fini(&c->grant);
 	c->grant = *g;
-	/* Its readers, the path, run on this loop. */
-	s->networks = c->grant.networks;
-	s->networks_len = c->grant.networks_len;
+	if (session_set_networks(s, g->networks, g->networks_len) < 0)
+		log_warn("out of memory: the networks behind this client stay what they were");
+	pthread_mutex_lock(&s->tx_lock);
 	s->rekey.limits = rekey_limits(c, g);
+	pthread_mutex_unlock(&s->tx_lock);
 	/* What is too long for datagrams comes by the stream, and the gateway's device is the same for all its clients.
 	 */
 	c->path.mtu = (unsigned)larger(larger(g->mtu, c->conf->tunnel.mtu), MTU_BASE);

@@ -133,8 +133,8 @@ int grant_fill(struct tunnel_grant *g, const struct conf *conf, const struct ses
 		.frames = offer->frames,
 		.overlap = offer->overlap && s->overlap,
 		.generation = generation,
-		.networks = (struct prefix *)s->networks,
-		.networks_len = s->networks_len,
+		.networks = s->networks ? s->networks->items : NULL, /* a gateway does not change them */
+		.networks_len = s->networks ? s->networks->len : 0,
 	};
 	fill_addresses(g, conf, s);
 	if (datagrams && offer->psk_negotiate)

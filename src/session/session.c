@@ -19,10 +19,16 @@
 
 static atomic_uint_fast64_t last_id;
 
+static void free_networks(struct rcu_head *head)
+{
+	free(caa_container_of(head, struct session_networks, rcu));
+}
+
 static void free_session(struct rcu_head *head)
 {
 	struct session *s = caa_container_of(head, struct session, rcu);
 
+	free(s->networks);
 	pthread_mutex_destroy(&s->tx_lock);
 	queue_fini(&s->queue);
 	free(s);
@@ -171,13 +177,15 @@ struct session *session_new(const struct session_settings *settings, uint64_t no
 
 	if (!s)
 		return NULL;
+	if (session_set_networks(s, settings->networks, settings->networks_len) < 0) {
+		free(s);
+		return NULL;
+	}
 	s->side = settings->side;
 	s->id = atomic_fetch_add(&last_id, 1) + 1;
 	snprintf(s->name, sizeof(s->name), "%s", settings->name);
 	s->ipv4 = settings->ipv4;
 	s->ipv6 = settings->ipv6;
-	s->networks = settings->networks;
-	s->networks_len = settings->networks_len;
 	s->overlap = settings->overlap;
 	s->no_stream = settings->no_stream;
 	s->smooth = settings->smooth;
@@ -215,14 +223,33 @@ void session_put(struct session *s)
 	urcu_memb_call_rcu(&s->rcu, free_session);
 }
 
+int session_set_networks(struct session *s, const struct prefix *networks, size_t len)
+{
+	struct session_networks *old = s->networks, *new = NULL;
+
+	if (len) {
+		new = malloc(sizeof(*new) + len * sizeof(*networks));
+		if (!new)
+			return ERR_NOMEM;
+		new->len = len;
+		memcpy(new->items, networks, len * sizeof(*networks));
+	}
+	rcu_assign_pointer(s->networks, new);
+	if (old)
+		urcu_memb_call_rcu(&old->rcu, free_networks);
+	return 0;
+}
+
 bool session_owns(const struct session *s, const struct addr *a)
 {
+	const struct session_networks *networks;
 	size_t i;
 
 	if (addr_equal(a, &s->ipv4) || addr_equal(a, &s->ipv6))
 		return true;
-	for (i = 0; i < s->networks_len; i++)
-		if (prefix_contains(&s->networks[i], a))
+	networks = rcu_dereference(s->networks);
+	for (i = 0; networks && i < networks->len; i++)
+		if (prefix_contains(&networks->items[i], a))
 			return true;
 	return false;
 }
@@ -488,7 +515,6 @@ bool session_used_up(struct session *s)
 	if (s->used_up)
 		return false;
 	used(s, &records, &bytes);
-	/* The limits are fixed at a gateway; a client has one worker. */
 	s->used_up = rekey_used_up(&s->rekey, records, bytes);
 	return s->used_up;
 }

@@ -86,23 +86,30 @@ struct session_events {
 	void (*transport)(struct session *s);                             /* s->by_datagram has changed */
 };
 
+/* Prefixes behind a client that are routed to it. */
+struct session_networks {
+	struct rcu_head rcu;
+	size_t len;
+	struct prefix items[];
+};
+
 struct session {
 	/* set before it is published, then fixed */
 	enum session_side side;
 	uint64_t id;
-	char name[TLS_NAME_LEN];       /* the peer's identity; at a client the gateway's name */
-	struct addr ipv4, ipv6;        /* leased inner addresses, ADDR_NONE: none */
-	const struct prefix *networks; /* behind the client, routed to it; borrowed */
-	size_t networks_len;
-	bool overlap;      /* both ends are adit and agreed on it */
-	bool no_stream;    /* client: what datagrams can carry does not go by the stream */
-	bool smooth;       /* gateway: the client is no adit and keeps its datagram channel over new streams */
-	uint64_t since_ms; /* wall clock */
+	char name[TLS_NAME_LEN]; /* the peer's identity; at a client the gateway's name */
+	struct addr ipv4, ipv6;  /* leased inner addresses, ADDR_NONE: none */
+	bool overlap;            /* both ends are adit and agreed on it */
+	bool no_stream;          /* client: what datagrams can carry does not go by the stream */
+	bool smooth;             /* gateway: the client is no adit and keeps its datagram channel over new streams */
+	uint64_t since_ms;       /* wall clock */
 	const struct session_io *io;
 	const struct session_events *events;
 	void *owner;
 	void *link;           /* path/link.c */
 	struct mailbox *home; /* of the loop that the link is on */
+
+	struct session_networks *networks; /* RCU; NULL: none. Changed by session_set_networks() */
 
 	/* any worker, under tx_lock */
 	pthread_mutex_t tx_lock;
@@ -118,7 +125,7 @@ struct session {
 
 	/* home worker only */
 	struct channel *current, *next, *leaving;
-	struct rekey rekey;
+	struct rekey rekey;     /* its limits: written under tx_lock, for session_used_up() */
 	uint64_t hold_until_ms; /* 0: nothing is held */
 	uint64_t keep_until_ms; /* without stream: over at this time */
 	unsigned keep_seconds;  /* 0: for ever */
@@ -151,7 +158,7 @@ struct session_settings {
 	enum session_side side;
 	const char *name;
 	struct addr ipv4, ipv6;
-	const struct prefix *networks;
+	const struct prefix *networks; /* copied */
 	size_t networks_len;
 	bool overlap, no_stream, smooth;
 	struct rekey_limits rekey;
@@ -169,7 +176,14 @@ bool session_get(struct session *s);
 /** session_put() - Drop a reference; the last one frees after a grace period. No channel may be left. Accepts NULL */
 void session_put(struct session *s);
 
-/** session_owns() - Whether an inner address is leased to or routed to the peer of this session (client: to us) */
+/** session_set_networks() - Replace the networks behind the client by a copy of these. Return: 0 or ERR_NOMEM */
+int session_set_networks(struct session *s, const struct prefix *networks, size_t len);
+
+/**
+ * session_owns() - Whether an inner address is leased to or routed to the peer of this session (client: to us)
+ *
+ * Inside an RCU read section where the networks may change.
+ */
 bool session_owns(const struct session *s, const struct addr *a);
 
 /** session_end_generation() - Its datagrams end, and nothing begins any under its keys; a stream may go on */

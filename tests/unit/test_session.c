@@ -914,6 +914,30 @@ static void session_owns_its_leases_and_networks_and_nothing_else(void **state)
 	testsession_free(w);
 }
 
+static void networks_of_a_session_can_be_replaced(void **state)
+{
+	struct session_settings settings = { .name = "gw", .events = &testsession_events };
+	struct session *s = session_new(&settings, TESTSESSION_START);
+	struct prefix networks[2];
+	struct addr old = addr("192.168.7.1"), new = addr("192.168.8.1");
+
+	(void)state;
+	assert_int_equal(prefix_parse("192.168.7.0/24", &networks[0]), 0);
+	assert_int_equal(prefix_parse("192.168.8.0/24", &networks[1]), 0);
+	assert_false(session_owns(s, &old));
+	assert_int_equal(session_set_networks(s, networks, 1), 0);
+	assert_true(session_owns(s, &old));
+	assert_false(session_owns(s, &new));
+	assert_int_equal(session_set_networks(s, networks + 1, 1), 0);
+	networks[1] = networks[0]; /* they were copied */
+	assert_false(session_owns(s, &old));
+	assert_true(session_owns(s, &new));
+	assert_int_equal(session_set_networks(s, NULL, 0), 0);
+	assert_false(session_owns(s, &new));
+	session_put(s);
+	urcu_memb_barrier();
+}
+
 static void session_being_freed_cannot_be_had_again(void **state)
 {
 	struct session_settings settings = { .name = "alice", .events = &testsession_events };
@@ -987,6 +1011,7 @@ int main(void)
 		cmocka_unit_test(records_make_a_stock_client_come_anew),
 		cmocka_unit_test(sending_asks_once_a_generation_for_a_tick),
 		cmocka_unit_test(session_owns_its_leases_and_networks_and_nothing_else),
+		cmocka_unit_test(networks_of_a_session_can_be_replaced),
 		cmocka_unit_test(session_being_freed_cannot_be_had_again),
 	};
 
