@@ -61,7 +61,6 @@ struct mailbox *mailbox_new(uv_loop_t *loop)
 		free(m);
 		return NULL;
 	}
-	uv_unref((uv_handle_t *)&m->wake);
 	return m;
 }
 

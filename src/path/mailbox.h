@@ -7,7 +7,7 @@
 
 struct mailbox;
 
-/** mailbox_new() - On @loop; its handle does not keep the loop alive. NULL: no memory */
+/** mailbox_new() - On @loop, which it keeps alive until it is closed. NULL: no memory */
 struct mailbox *mailbox_new(uv_loop_t *loop);
 
 /** mailbox_post() - Have @fn(@arg) run on the mailbox's loop; from any thread. Return: 0, ERR_NOMEM, or ERR_EOF: closed
