@@ -92,9 +92,11 @@ static int dial(struct client *c, int fd)
 		close(fd);
 		return ERR_SYS;
 	}
-	c->path.udp_gso = u.gso;
-	c->path.udp_gro = u.gro;
-	return flow_dial(&c->path, s, &u, &to, dtls, &settings, on_failed, clock_ms());
+	for (size_t i = 0; i < c->paths_len; i++) { /* all send by it */
+		c->paths[i].udp_gso = u.gso;
+		c->paths[i].udp_gro = u.gro;
+	}
+	return flow_dial(client_datagram_path(c), s, &u, &to, dtls, &settings, on_failed);
 }
 
 static void on_socket(void *arg, int result, int fd)

@@ -19,6 +19,7 @@
 #include "crypto/tls.h"
 #include "monitor/monitor.h"
 #include "path/link.h"
+#include "path/mailbox.h"
 #include "server/control.h"
 #include "server/report.h"
 #include "session/session.h"
@@ -35,6 +36,22 @@ static void close_handle(void *handle)
 	uv_close(handle, NULL);
 }
 
+static void close_path(void *path)
+{
+	path_close(path);
+}
+
+static void close_paths(struct client *c)
+{
+	size_t i;
+
+	for (i = 1; i < c->paths_len; i++)
+		mailbox_post(c->paths[i].mailbox, close_path, &c->paths[i]);
+	for (i = 1; i < c->paths_len; i++)
+		path_join(&c->paths[i]);
+	path_close(&c->paths[0]); /* its mailbox runs what the others posted */
+}
+
 /* Everything leaves the loop, which then ends. */
 static void on_end(uv_timer_t *timer)
 {
@@ -44,7 +61,7 @@ static void on_end(uv_timer_t *timer)
 	c->control = NULL;
 	ask_close(c->ask);
 	dial_free(c->dial);
-	path_close(&c->path);
+	close_paths(c);
 	close_handle(&c->retry);
 	close_handle(&c->echo);
 	close_handle(&c->airway.again);
@@ -57,6 +74,11 @@ static void on_end(uv_timer_t *timer)
 static void close_soon(struct client *c)
 {
 	uv_timer_start(&c->end, on_end, 0, 0);
+}
+
+struct path *client_datagram_path(struct client *c)
+{
+	return &c->paths[c->paths_len > 1 ? 1 : 0];
 }
 
 void client_unpublish(struct client *c, struct session *s)
@@ -203,9 +225,11 @@ static json_t *op_sessions(void *arg)
 static json_t *op_status(void *arg)
 {
 	const struct client *c = arg;
-	const struct path *paths[] = { &c->path };
+	const struct path *paths[TUN_QUEUES_MAX];
 
-	return report_status("client", paths, 1, op_sessions(arg));
+	for (size_t i = 0; i < c->paths_len; i++)
+		paths[i] = &c->paths[i];
+	return report_status("client", paths, c->paths_len, op_sessions(arg));
 }
 
 static bool is_meant(const struct client *c, const char *name)
@@ -258,9 +282,21 @@ static void on_monitor_lost(void *arg)
 	client_end(arg, EXIT_FAILED, NULL);
 }
 
+static void end_without_device(void *arg)
+{
+	struct client *c = arg;
+
+	if (!c->ending)
+		log_err("the tunnel's device is gone");
+	client_end(arg, EXIT_FAILED, "its tunnel device is gone");
+}
+
+/* Each worker sees it; the main loop is told, after its own look at the device. */
 static void on_device_gone(void *arg)
 {
-	client_end(arg, EXIT_FAILED, "its tunnel device is gone");
+	struct client *c = arg;
+
+	mailbox_post(c->paths[0].mailbox, end_without_device, c);
 }
 
 /* ---- the beginning ---- */
@@ -302,6 +338,48 @@ static void open_handles(struct client *c)
 	uv_signal_start(&c->on_int, on_signal, SIGINT);
 }
 
+static void set_path(struct path *p, struct client *c, const struct engine_start *start)
+{
+	p->side = SESSION_CLIENT;
+	p->tun_fd = start->tun_fds[p - c->paths];
+	p->write_fd = start->tun_fds[0]; /* whoever receives: the answers are for the worker that has the stream */
+	p->tso = start->offloads.tso;
+	p->uso = start->offloads.uso;
+	p->crew = c->paths;
+	p->crew_len = c->paths_len;
+	p->table = c->table;
+	p->broken = on_device_gone;
+	p->owner = c;
+}
+
+static int open_paths(struct client *c, const struct engine_start *start)
+{
+	size_t i;
+	int r;
+
+	c->paths_len = (size_t)start->workers;
+	c->paths = calloc(c->paths_len, sizeof(*c->paths));
+	if (!c->paths)
+		return ERR_NOMEM;
+	for (i = 0; i < c->paths_len; i++) {
+		set_path(&c->paths[i], c, start);
+		if ((r = path_open(&c->paths[i], i ? NULL : &c->loop)) < 0)
+			return r;
+	}
+	return 0;
+}
+
+static int start_paths(struct client *c)
+{
+	size_t i;
+	int r;
+
+	for (i = 1; i < c->paths_len; i++)
+		if ((r = path_start(&c->paths[i])) < 0)
+			return r;
+	return 0;
+}
+
 static int open_all(struct client *c, const struct engine_start *start)
 {
 	int r;
@@ -309,14 +387,7 @@ static int open_all(struct client *c, const struct engine_start *start)
 	c->table = session_table_new();
 	if (!c->table)
 		return ERR_NOMEM;
-	c->path.side = SESSION_CLIENT;
-	c->path.tun_fd = start->tun_fds[0];
-	c->path.tso = start->offloads.tso;
-	c->path.uso = start->offloads.uso;
-	c->path.table = c->table;
-	c->path.broken = on_device_gone;
-	c->path.owner = c;
-	if ((r = path_open(&c->path, &c->loop)) < 0)
+	if ((r = open_paths(c, start)) < 0)
 		return r;
 	open_handles(c);
 	c->ask = ask_open(&c->loop, start->monitor_fd, on_monitor_lost, on_stop, c);
@@ -327,13 +398,15 @@ static int open_all(struct client *c, const struct engine_start *start)
 	if (!c->dial)
 		return ERR_NOMEM;
 	opening_init(&c->opening, &c->loop, c->dial, c->conf, c->cookie, c);
-	return 0;
+	return start_paths(c);
 }
 
 static void free_all(struct client *c)
 {
 	urcu_memb_barrier(); /* sessions on their way out */
-	path_fini(&c->path);
+	for (size_t i = 0; i < c->paths_len; i++)
+		path_fini(&c->paths[i]);
+	free(c->paths);
 	session_table_free(c->table);
 	tls_context_free(c->tls);
 	dtls_context_free(c->dtls);
@@ -356,7 +429,8 @@ int client_engine(const struct engine_start *start)
 		log_err("the engine cannot start: %s", err_text(r));
 		return EXIT_FAILED; /* nothing is set up yet: the process's end cleans up */
 	}
-	log_info("connecting server=%s:%d device=%s", c.conf->server_host, c.conf->server_port, start->device);
+	log_info("connecting server=%s:%d device=%s workers=%d", c.conf->server_host, c.conf->server_port,
+		 start->device, start->workers);
 	keeper_start(&c);
 	uv_run(&c.loop, UV_RUN_DEFAULT);
 	uv_loop_close(&c.loop);

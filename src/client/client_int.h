@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The state of a client's engine. One loop runs it all:
+ * The state of a client's engine. One loop runs it all; other workers, if there are any, read their TUN queues and
+ * send, and one of them has the datagrams:
  *
  *   keeper.c  reach the gateway, take the session up, configure the network, and again whenever the stream is lost
  *   renew.c   open the session's next generation while the present one carries the traffic
@@ -56,7 +57,8 @@ struct client {
 	struct dtls_context *dtls;
 	struct dial *dial;
 	struct session_table *table;
-	struct path path;
+	struct path *paths; /* the workers'; the first is on this loop, with everything but datagrams */
+	size_t paths_len;
 
 	/* keeper.c */
 	struct opening opening;
@@ -109,6 +111,9 @@ void client_say_goodbye(struct client *c, int exit_code, const char *goodbye);
 
 /** client_event() - Tell those who follow events about the present session, or the gateway before the first */
 void client_event(struct client *c, const char *event, const char *reason);
+
+/** client_datagram_path() - The worker that has the session's datagrams */
+struct path *client_datagram_path(struct client *c);
 
 /** client_unpublish() - Take a session out of the table */
 void client_unpublish(struct client *c, struct session *s);

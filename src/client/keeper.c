@@ -167,7 +167,7 @@ static int make_session(struct client *c, const struct tunnel_grant *g)
 	};
 
 	c->session = session_new(&settings, clock_ms());
-	c->link = c->session ? link_new(&c->path, c->session) : NULL;
+	c->link = c->session ? link_new(&c->paths[0], c->session) : NULL;
 	if (!c->link) {
 		session_put(c->session);
 		c->session = NULL;
@@ -206,7 +206,8 @@ static void take_grant(struct client *c, const struct tunnel_grant *g)
 	pthread_mutex_unlock(&s->tx_lock);
 	/* What is too long for datagrams comes by the stream, and the gateway's device is the same for all its clients.
 	 */
-	c->path.mtu = (unsigned)larger(larger(g->mtu, c->conf->tunnel.mtu), MTU_BASE);
+	for (size_t i = 0; i < c->paths_len; i++)
+		c->paths[i].mtu = (unsigned)larger(larger(g->mtu, c->conf->tunnel.mtu), MTU_BASE);
 }
 
 /* ---- rounds ---- */
@@ -329,7 +330,7 @@ void keeper_lost(struct client *c, const char *why)
 	report_count_add(COUNT_STREAMS_LOST);
 	client_event(c, "reconnecting", why);
 	renew_stop(c);
-	path_resume(&c->path); /* packets wait in the session's queue, where they age */
+	path_resume_all(&c->paths[0]); /* packets wait in the session's queue, where they age */
 	if (now - c->up_ms >= STABLE_MS)
 		backoff_init(&c->backoff, now);
 	retry_later(c, why);

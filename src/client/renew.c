@@ -86,8 +86,7 @@ static void on_swap_ready(void *arg)
 {
 	struct client *c = arg;
 
-	session_hold_sending(c->session);
-	path_pause(&c->path); /* until the next flush: the TUN's own queue slows its senders down */
+	session_hold_sending(c->session); /* until the swap the TUN's own queues slow their senders down */
 	random_bytes(c->marker, MARKER_LEN);
 	uv_update_time(&c->loop);
 	uv_timer_start(&c->echo, on_no_echo, ECHO_WAIT_MS, 0);

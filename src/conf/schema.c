@@ -147,10 +147,8 @@ static const struct schema_key keys[] = {
 	{ "script", SCHEMA_PROGRAM, SCHEMA_CLIENT, .empty_ok = true, .fallback = "", AT(script),
 	  .help = "a vpnc-script that sets addresses, routes and DNS instead of adit" },
 
-	{ "workers", SCHEMA_INT, SCHEMA_SERVER, RANGE(0, WORKERS_MAX), .fallback = "0", AT(workers),
-	  .help = "threads that carry packets; 0: chosen for the machine" },
-	{ "workers", SCHEMA_INT, SCHEMA_CLIENT, RANGE(0, WORKERS_MAX), .fallback = "0", AT(workers),
-	  .later = { "the threads of a client", { "0", "1" } }, .help = "threads that carry packets; 0: chosen for the machine" },
+	{ "workers", SCHEMA_INT, SCHEMA_BOTH, RANGE(0, WORKERS_MAX), .fallback = "0", AT(workers),
+	  .help = "threads that carry packets; 0: one for each processor at a server, one at a client" },
 	{ "aead", SCHEMA_CHOICE, SCHEMA_BOTH, .words = { "auto", "ipsec-mb", "evp" }, .fallback = "auto", AT(aead),
 	  .help = "what protects records; auto: Intel's ipsec-mb where it is installed, else OpenSSL's EVP" },
 	{ "offload", SCHEMA_GROUP, SCHEMA_BOTH, .help = "work left to the kernel" },

@@ -123,9 +123,7 @@ static int worker_count(const struct conf *conf)
 	cpu_set_t cpus;
 	int n = conf->workers;
 
-	if (conf->role == CONF_CLIENT)
-		return 1;
-	if (!n && sched_getaffinity(0, sizeof(cpus), &cpus) == 0)
+	if (conf->role == CONF_SERVER && !n && sched_getaffinity(0, sizeof(cpus), &cpus) == 0)
 		n = CPU_COUNT(&cpus);
 	if (n < 1)
 		n = 1;

@@ -19,7 +19,7 @@ struct engine_start {
 	int monitor_fd;              /* SOCK_SEQPACKET to the monitor */
 	int control_fd;              /* listening control socket (AF_UNIX stream), non-blocking */
 	char device[TUN_NAME_LEN];   /* real name */
-	int workers;                 /* 1..TUN_QUEUES_MAX; 1 at a client */
+	int workers;                 /* 1..TUN_QUEUES_MAX */
 	int tun_fds[TUN_QUEUES_MAX]; /* one a worker */
 	struct tun_offloads offloads;
 	int *listen_fds;   /* server: workers x conf->listen.len, worker w's begin at w x conf->listen.len */

@@ -312,12 +312,14 @@ static enum verdict egress_packet(struct path *p, const struct tun_header *heade
 	return queue_push(&s->queue, header, next_packet(p), len, p->now_ms) < 0 ? DROP_QUEUE : PASS;
 }
 
-/* A client has one session: while its stream is full the TUN's own queue holds the packets. */
-static bool must_wait(struct path *p)
+/* A client has one session: while its stream is full, or swapped, the TUN's own queues hold the packets. */
+static bool must_wait(const struct path *p)
 {
-	struct session *s = p->sending;
+	const struct session *s = p->sending;
 
-	return p->side == SESSION_CLIENT && s && s->tx && buf_len(&s->tx->out) && !session_by_datagram(s);
+	if (p->side != SESSION_CLIENT || !s)
+		return false;
+	return s->handing_over || (s->tx && buf_len(&s->tx->out) && !session_by_datagram(s));
 }
 
 void egress_tun(struct path *p, uint64_t now_ms)
@@ -333,6 +335,8 @@ void egress_tun(struct path *p, uint64_t now_ms)
 	p->frames = p->gather;
 	p->now_ms = now_ms;
 	urcu_memb_read_lock();
+	if (p->side == SESSION_CLIENT) /* before the first read, which must_wait() may forbid */
+		switch_session(p, session_fallback(p->table));
 	while (reads < PATH_BATCH_PACKETS && bytes < PATH_BATCH_BYTES && !must_wait(p)) {
 		len = tun_read(p->tun_fd, &header, next_packet(p));
 		if (len < 0)
@@ -343,7 +347,7 @@ void egress_tun(struct path *p, uint64_t now_ms)
 		v = egress_packet(p, &header, (size_t)len, &packets);
 		verdict_add(&p->egress, v, packets);
 	}
-	if (must_wait(p)) /* until the stream is writable again */
+	if (must_wait(p))
 		path_pause(p);
 	switch_session(p, NULL);
 	urcu_memb_read_unlock();
@@ -382,8 +386,7 @@ void egress_resume(struct path *p, struct session *s, uint64_t now_ms)
 	pthread_mutex_lock(&s->tx_lock);
 	drain_queue(p, s, now_ms);
 	pthread_mutex_unlock(&s->tx_lock);
-	if (p->side == SESSION_CLIENT)
-		path_resume(p);
+	path_resume_all(p);
 }
 
 void egress_expire(struct path *p, struct session *s, uint64_t now_ms)

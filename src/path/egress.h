@@ -16,7 +16,7 @@ struct session;
  * @now_ms: time of this batch
  *
  * A packet whose session cannot send now waits in the session's queue, or is dropped and counted when that is full.
- * A client stops reading the queue instead while its stream is full.
+ * A client stops reading the queue instead, by path_pause(), while its stream is full.
  */
 void egress_tun(struct path *p, uint64_t now_ms);
 
@@ -30,8 +30,8 @@ void egress_tun(struct path *p, uint64_t now_ms);
  */
 bool egress_flush(struct path *p, struct channel *c, uint64_t now_ms);
 
-/** egress_resume() - Packets can go by datagrams: send what waits, and go on reading the TUN. On any worker of @s's
- * flows */
+/** egress_resume() - Packets can go by datagrams: send what waits, and have a client go on reading the TUN. On any
+ * worker of @s's flows */
 void egress_resume(struct path *p, struct session *s, uint64_t now_ms);
 
 /** egress_expire() - Throw away what has waited too long for @s; on @p's thread, for sessions nobody sends to any more

@@ -187,6 +187,37 @@ static void tell_home(struct session *s)
 		session_put(s);
 }
 
+struct failure_letter {
+	struct session *session; /* referenced */
+	flow_failed_fn *failed;
+	const char *why;
+};
+
+static void read_failure(void *arg)
+{
+	struct failure_letter *l = arg;
+
+	l->failed(l->session, l->why);
+	session_put(l->session);
+	free(l);
+}
+
+/* Without memory it is not told: the session ends or moves on some time, and a new one is dialed. */
+static void tell_failure(struct session *s, flow_failed_fn *failed, const char *why)
+{
+	struct failure_letter *l = calloc(1, sizeof(*l));
+
+	if (!l || !session_get(s)) {
+		free(l);
+		return;
+	}
+	*l = (struct failure_letter){ .session = s, .failed = failed, .why = why };
+	if (mailbox_post(s->home, read_failure, l) < 0) {
+		session_put(s);
+		free(l);
+	}
+}
+
 /* ---- channels ---- */
 
 /* Packets go by this channel from now on; the others leave when they see that. */
@@ -450,15 +481,14 @@ static void read_doubt(void *arg)
 }
 
 /* The session may have been told on its home to let go of this generation, while a hello for it was on its way here. */
-static bool may_begin(struct flows *fs, unsigned generation)
+static bool may_begin(struct session *s, unsigned generation)
 {
-	struct session *s = fs->session;
 	bool may;
 
 	pthread_mutex_lock(&s->tx_lock);
-	may = generation >= s->flows_from;
+	may = generation >= s->flows_from && s->flows_from != UINT_MAX;
 	pthread_mutex_unlock(&s->tx_lock);
-	return may && !fs->over;
+	return may;
 }
 
 static bool is_in_use(const struct flow *f)
@@ -527,11 +557,11 @@ struct flow *flow_accept(struct path *p, struct session *s, struct udp *u, const
 		evict(f);
 		f = NULL;
 	}
-	if (!f && may_begin(fs, settings->generation))
+	if (!f && may_begin(s, settings->generation))
 		f = add_flow(fs, u, from, settings);
 	if (f)
 		f->settings = *settings;
-	if (!f || !may_begin(fs, settings->generation) || begin_handshake(f, dtls, TLS_SERVER, known, now_ms) < 0) {
+	if (!f || !may_begin(s, settings->generation) || begin_handshake(f, dtls, TLS_SERVER, known, now_ms) < 0) {
 		dtls_free(dtls);
 		wake(fs); /* it may have been made for nothing */
 		return NULL;
@@ -551,32 +581,86 @@ static void on_readable(uv_poll_t *poll, int status, int events)
 	ingress_datagrams(f->flows->path, &f->own, f, clock_ms());
 }
 
-int flow_dial(struct path *p, struct session *s, const struct udp *u, const struct endpoint *peer, struct dtls *dtls,
-	      const struct flow_settings *settings, flow_failed_fn *failed, uint64_t now_ms)
-{
-	struct flows *fs = flows_get(p, s);
-	struct flow *f = fs ? flow_new(fs, peer, settings) : NULL;
+/* What is to be dialed, on its way to the loop that is to have it. */
+struct dialing {
+	struct path *path;
+	struct session *session; /* referenced */
+	struct udp udp;
+	struct endpoint peer;
+	struct dtls *dtls;
+	struct flow_settings settings;
+	flow_failed_fn *failed;
+};
 
-	if (!f || uv_poll_init(p->loop, &f->poll, u->fd) < 0) {
-		if (f) {
-			TAILQ_REMOVE(&fs->all, f, next);
-			free(f);
-		}
-		close(u->fd);
-		dtls_free(dtls);
-		return f ? ERR_SYS : ERR_NOMEM;
+/* A flow with its socket on the loop. */
+static struct flow *open_flow(struct flows *fs, const struct dialing *d)
+{
+	struct flow *f = flow_new(fs, &d->peer, &d->settings);
+
+	if (!f)
+		return NULL;
+	if (uv_poll_init(d->path->loop, &f->poll, d->udp.fd) < 0) {
+		TAILQ_REMOVE(&fs->all, f, next);
+		free(f);
+		return NULL;
 	}
-	f->own = *u;
+	f->own = d->udp;
 	f->udp = &f->own;
 	f->poll.data = f;
 	uv_poll_start(&f->poll, UV_READABLE, on_readable);
-	fs->failed = failed;
+	return f;
+}
+
+static void begin_dial(struct flows *fs, struct flow *f, const struct dialing *d)
+{
+	uint64_t now_ms = clock_ms();
+
+	fs->failed = d->failed;
 	fs->failure = NULL;
 	handshakes_fini(&fs->handshakes);
-	begin_handshake(f, dtls, TLS_CLIENT, true, now_ms);
+	begin_handshake(f, d->dtls, TLS_CLIENT, true, now_ms);
 	handshake_take(handshake_of(f), NULL, 0, now_ms);
 	wake(fs);
-	return 0;
+}
+
+static void read_dial(void *arg)
+{
+	struct dialing *d = arg;
+	struct flows *fs = flows_get(d->path, d->session);
+	bool may = may_begin(d->session, d->settings.generation); /* if not by now, a letter reaches the flows */
+	struct flow *f = fs && may ? open_flow(fs, d) : NULL;
+
+	if (f) {
+		begin_dial(fs, f, d);
+	} else {
+		close(d->udp.fd);
+		dtls_free(d->dtls);
+		if (fs)
+			wake(fs); /* it may have been made for nothing */
+		if (may)
+			tell_failure(d->session, d->failed, "no memory or descriptor");
+	}
+	session_put(d->session);
+	free(d);
+}
+
+int flow_dial(struct path *p, struct session *s, const struct udp *u, const struct endpoint *peer, struct dtls *dtls,
+	      const struct flow_settings *settings, flow_failed_fn *failed)
+{
+	struct dialing *d = calloc(1, sizeof(*d));
+	int r = ERR_NOMEM;
+
+	if (d) {
+		session_get(s); /* its home calls: it lives */
+		*d = (struct dialing){ p, s, *u, *peer, dtls, *settings, failed };
+		if ((r = mailbox_post(p->mailbox, read_dial, d)) == 0)
+			return 0;
+		session_put(s);
+	}
+	free(d);
+	close(u->fd);
+	dtls_free(dtls);
+	return r;
 }
 
 /* ---- clients that move ---- */
@@ -631,7 +715,7 @@ static struct flow *unpack(struct path *p, struct session *s, struct udp *u, con
 			   const struct luggage *l)
 {
 	struct flows *fs = p->closed || flow_find(p, &from->peer) ? NULL : flows_get(p, s);
-	struct flow *f = fs && may_begin(fs, l->datagram->generation) ? add_flow(fs, u, from, &l->settings) : NULL;
+	struct flow *f = fs && may_begin(s, l->datagram->generation) ? add_flow(fs, u, from, &l->settings) : NULL;
 
 	if (fs)
 		wake(fs); /* it may have been made for nothing */
@@ -920,13 +1004,13 @@ static void flows_end(struct flows *fs)
 	uv_close((uv_handle_t *)&fs->timer, on_timer_closed);
 }
 
-static void tell_failure(struct flows *fs)
+static void pass_failure_on(struct flows *fs)
 {
 	const char *why = fs->failure;
 
 	fs->failure = NULL;
 	if (why && fs->failed && !fs->over)
-		fs->failed(fs->session, why);
+		tell_failure(fs->session, fs->failed, why);
 }
 
 static void flows_tick(struct flows *fs, uint64_t now_ms)
@@ -941,7 +1025,7 @@ static void flows_tick(struct flows *fs, uint64_t now_ms)
 		if (is_dead(f))
 			flow_free(f);
 	}
-	tell_failure(fs);
+	pass_failure_on(fs);
 	if (fs->over || TAILQ_EMPTY(&fs->all)) {
 		flows_end(fs);
 		return;
@@ -969,7 +1053,8 @@ void flow_batch_done(struct flow *f)
 		return;
 	datagram_batch_done(f->datagram);
 	atomic_store_explicit(&f->roamer.next, f->datagram->opener.replay.next, memory_order_relaxed);
-	pthread_mutex_lock(&s->tx_lock);
+	if (pthread_mutex_trylock(&s->tx_lock) != 0)
+		return; /* who sends meanwhile looks at the same */
 	used_up = session_used_up(s);
 	if (used_up)
 		link_used_up(f->flows->path, s);

@@ -30,7 +30,7 @@ struct flows;
 struct path;
 struct session;
 
-/* What a client learns of the flow that it has dialed; called on the loop, from its next turn on. */
+/* What a client learns of the flow that it has dialed; called on the session's home, from its next turn on. */
 typedef void flow_failed_fn(struct session *s, const char *why);
 
 struct flow_settings {
@@ -84,8 +84,8 @@ struct flow *flow_accept(struct path *p, struct session *s, struct udp *u, const
 			 struct dtls *dtls, bool known, const struct flow_settings *settings, uint64_t now_ms);
 
 /**
- * flow_dial() - A client's: begin a handshake
- * @p:        path
+ * flow_dial() - A client's: begin a handshake; from the session's home
+ * @p:        path of the worker that is to have the flow, the same each time
  * @s:        session
  * @u:        connected socket, owned from now on
  * @peer:     what it is connected to
@@ -95,10 +95,10 @@ struct flow *flow_accept(struct path *p, struct session *s, struct udp *u, const
  *
  * An older handshake that is under way is thrown away without a word.
  *
- * Return: 0; ERR_NOMEM or ERR_SYS, with @u closed and @dtls freed.
+ * Return: 0; ERR_NOMEM or ERR_EOF (@p is closing), with @u closed and @dtls freed.
  */
 int flow_dial(struct path *p, struct session *s, const struct udp *u, const struct endpoint *peer, struct dtls *dtls,
-	      const struct flow_settings *settings, flow_failed_fn *failed, uint64_t now_ms);
+	      const struct flow_settings *settings, flow_failed_fn *failed);
 
 /**
  * flow_take() - One received record of a flow

@@ -61,7 +61,8 @@ static void note_written(struct path *p, unsigned packets, size_t bytes)
 {
 	p->written += packets;
 	p->written_bytes += bytes;
-	if (!p->paused && (p->written >= PATH_BATCH_PACKETS || p->written_bytes >= PATH_BATCH_BYTES))
+	if (p->write_fd == p->tun_fd && !p->paused &&
+	    (p->written >= PATH_BATCH_PACKETS || p->written_bytes >= PATH_BATCH_BYTES))
 		egress_tun(p, p->now_ms);
 }
 
@@ -91,7 +92,7 @@ static enum verdict write_pieces(struct path *p, const struct super *super)
 
 	segment_begin(&it, super, super->gso_size, false);
 	while ((packet = segment_in_place(&it, &len)))
-		if (tun_write(p->tun_fd, &plain, packet, len) < 0)
+		if (tun_write(p->write_fd, &plain, packet, len) < 0)
 			v = DROP_TUN_WRITE;
 	return v;
 }
@@ -104,7 +105,7 @@ static enum verdict write_super(struct path *p, const struct super *super)
 	if (super->segments > 1 && !tun_takes(p, super->kind))
 		return write_pieces(p, super);
 	offload_header(super, &header);
-	if (tun_write(p->tun_fd, &header, super->packet, super->len) == 0)
+	if (tun_write(p->write_fd, &header, super->packet, super->len) == 0)
 		return PASS;
 	if (super->segments == 1 || errno != EINVAL)
 		return DROP_TUN_WRITE;
@@ -120,7 +121,7 @@ void ingress_write_merged(void *path, const struct coalesced *merged)
 	size_t len;
 
 	note_written(p, merged->packets, merged->len);
-	if (tun_write_parts(p->tun_fd, &merged->header, merged->parts, merged->n_parts) == 0)
+	if (tun_write_parts(p->write_fd, &merged->header, merged->parts, merged->n_parts) == 0)
 		return;
 	if (merged->packets == 1 || errno != EINVAL) {
 		verdict_add(&p->ingress, DROP_TUN_WRITE, merged->packets);
@@ -129,7 +130,7 @@ void ingress_write_merged(void *path, const struct coalesced *merged)
 	stop_offload(p, merged->header.gso_type);
 	for (unsigned i = 0; i < merged->packets; i++) {
 		packet = coalesced_packet(merged, i, &header, &len);
-		if (tun_write(p->tun_fd, &header, packet, len) < 0)
+		if (tun_write(p->write_fd, &header, packet, len) < 0)
 			verdict_count(&p->ingress, DROP_TUN_WRITE);
 	}
 }
@@ -145,7 +146,8 @@ static enum verdict check(struct path *p, const struct session *s, const struct 
 	v = p->side == SESSION_GATEWAY ? check_at_gateway(p, s, &packet) : check_at_client(s, &packet);
 	if (v != PASS)
 		return v;
-	return offload_check((uint8_t *)f->payload, f->len, f->gso_size, f->flags & FRAME_PARTIAL, p->mtu, out);
+	return offload_check((uint8_t *)f->payload, f->len, f->gso_size, f->flags & FRAME_PARTIAL,
+			     atomic_load_explicit(&p->mtu, memory_order_relaxed), out);
 }
 
 /* What comes as super-packets goes as it is; what comes packet by packet is merged before it is written. */

@@ -80,12 +80,8 @@ static void flush_channel(struct channel *c)
 	port->blocked = !egress_flush(p, c, clock_ms());
 	shut_when_sent(port);
 	watch(port);
-	if (p->side != SESSION_CLIENT || c != c->session->tx)
-		return; /* tx is written by this thread only */
-	if (port->blocked && !session_by_datagram(c->session))
-		path_pause(p);
-	else
-		path_resume(p);
+	if (!port->blocked && c == c->session->tx) /* tx is written by this thread only */
+		path_resume_all(p);
 }
 
 static void on_again(uv_idle_t *handle)
@@ -324,8 +320,6 @@ void link_blocked(struct path *from, struct session *s)
 		port = s->tx->port;
 		port->blocked = true;
 		watch(port);
-		if (from->side == SESSION_CLIENT && !session_by_datagram(s))
-			path_pause(from);
 		return;
 	}
 	if (!session_get(s))

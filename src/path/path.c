@@ -9,7 +9,6 @@
 
 #include "base/clock.h"
 #include "base/err.h"
-#include "base/log.h"
 #include "base/random.h"
 #include "ip/coalesce.h"
 #include "path/egress.h"
@@ -28,11 +27,17 @@ static void on_tun(uv_poll_t *handle, int status, int events)
 
 	if (status < 0) {
 		uv_poll_stop(handle);
-		log_err("the tunnel's device is gone");
 		p->broken(p->owner);
 	} else if (events & UV_READABLE) {
 		egress_tun(p, clock_ms());
 	}
+}
+
+static void read_tun(struct path *p)
+{
+	atomic_store(&p->paused, false);
+	if (!uv_is_closing((uv_handle_t *)&p->tun_poll))
+		uv_poll_start(&p->tun_poll, UV_READABLE, on_tun);
 }
 
 int path_open(struct path *p, uv_loop_t *loop)
@@ -56,7 +61,7 @@ int path_open(struct path *p, uv_loop_t *loop)
 	p->tun_poll.data = p;
 	if (uv_poll_init(p->loop, &p->tun_poll, p->tun_fd) < 0)
 		return ERR_SYS;
-	path_resume(p);
+	read_tun(p);
 	return 0;
 }
 
@@ -83,15 +88,27 @@ void path_join(struct path *p)
 
 void path_pause(struct path *p)
 {
-	p->paused = true;
+	atomic_store(&p->paused, true);
 	uv_poll_stop(&p->tun_poll);
 }
 
-void path_resume(struct path *p)
+static void resume(void *path)
 {
-	p->paused = false;
-	if (!uv_is_closing((uv_handle_t *)&p->tun_poll))
-		uv_poll_start(&p->tun_poll, UV_READABLE, on_tun);
+	read_tun(path);
+}
+
+void path_resume_all(struct path *p)
+{
+	struct path *one;
+
+	for (one = p->crew; one < p->crew + p->crew_len; one++) {
+		if (!atomic_load(&one->paused))
+			continue;
+		if (one == p)
+			read_tun(p);
+		else
+			mailbox_post(one->mailbox, resume, one); /* without memory: it is told the next time */
+	}
 }
 
 void path_close(struct path *p)

@@ -35,11 +35,14 @@ struct path {
 	/* set by the owner before path_open() */
 	enum session_side side;
 	int tun_fd;
-	unsigned mtu;          /* of the tunnel: longer packets from a peer are dropped */
+	int write_fd;          /* TUN queue that ingress writes to: the kernel has a flow's answers come by the same */
+	_Atomic unsigned mtu;  /* of the tunnel: longer packets from a peer are dropped */
 	_Atomic bool tso, uso; /* the TUN takes super-packets of TCP, of UDP; cleared when it refuses one */
 	_Atomic bool udp_gso;  /* several records go in one send; cleared when that is refused */
 	bool udp_gro;          /* several datagrams come in one receive */
 	bool client_to_client; /* gateway */
+	struct path *crew;     /* client: the paths of all its workers, which send for one session */
+	size_t crew_len;
 	struct session_table *table;
 	void (*broken)(void *owner); /* the device is gone: told once, nothing passes any more */
 	/* Gateway: a datagram of no flow; answers it, or begins a flow by flow_accept(). */
@@ -53,9 +56,9 @@ struct path {
 	uv_loop_t own_loop; /* that of a thread of its own */
 	pthread_t thread;
 	uv_poll_t tun_poll;
-	bool paused;
-	bool closed;      /* nothing begins here any more */
-	unsigned written; /* packets and bytes into the TUN queue since it was last read */
+	_Atomic bool paused; /* by path_pause(); read by the others */
+	bool closed;         /* nothing begins here any more */
+	unsigned written;    /* packets and bytes into the TUN queue since it was last read */
 	size_t written_bytes;
 	struct mailbox *mailbox;
 	struct cds_lfht *by_peer; /* gateway: flows by the peer's address */
@@ -97,9 +100,15 @@ int path_start(struct path *p);
 /** path_join() - Wait for that thread */
 void path_join(struct path *p);
 
-/** path_pause() / path_resume() - Stop and go on reading the TUN queue (a client whose stream is full) */
+/**
+ * path_pause() - Client: stop reading the TUN queue, for the session cannot send; on its thread
+ *
+ * Under the session's tx_lock: so who makes it able to send again, under that lock too, sees afterwards who waits.
+ */
 void path_pause(struct path *p);
-void path_resume(struct path *p);
+
+/** path_resume_all() - Client: the session can send: all of the crew that wait go on reading; from @p's thread */
+void path_resume_all(struct path *p);
 
 /** path_close() - Stop, and leave the loop with its next turn; on its thread. The TUN queue is the owner's */
 void path_close(struct path *p);

@@ -118,8 +118,12 @@ static int open_listeners(struct worker *w, const struct engine_start *start)
 	return 0;
 }
 
-static void end_server(void *server)
+static void end_without_device(void *arg)
 {
+	struct server *server = arg;
+
+	if (!server->stopping)
+		log_err("the tunnel's device is gone");
 	server_end(server);
 }
 
@@ -128,7 +132,7 @@ static void on_device_gone(void *arg)
 {
 	struct worker *w = arg;
 
-	mailbox_post(w->server->workers[0].path.mailbox, end_server, w->server);
+	mailbox_post(w->server->workers[0].path.mailbox, end_without_device, w->server);
 }
 
 static void on_roamed(void *arg)
@@ -145,7 +149,7 @@ int worker_open(struct worker *w, struct server *server, int index, const struct
 	w->index = index;
 	TAILQ_INIT(&w->sessions);
 	w->path.side = SESSION_GATEWAY;
-	w->path.tun_fd = start->tun_fds[index];
+	w->path.tun_fd = w->path.write_fd = start->tun_fds[index];
 	w->path.tso = start->offloads.tso;
 	w->path.uso = start->offloads.uso;
 	w->path.mtu = (unsigned)server->conf->tunnel.mtu;

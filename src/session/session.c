@@ -34,10 +34,11 @@ static void free_session(struct rcu_head *head)
 	free(s);
 }
 
-static void set_tx(struct session *s, struct channel *c)
+static void set_tx(struct session *s, struct channel *c, bool handing_over)
 {
 	pthread_mutex_lock(&s->tx_lock);
 	s->tx = c;
+	s->handing_over = handing_over;
 	pthread_mutex_unlock(&s->tx_lock);
 }
 
@@ -133,11 +134,11 @@ static void move(struct session *s, struct channel *c, bool with_end, uint64_t n
 	s->peer = c->peer;
 	s->generation = c->generation;
 	s->used_up = false;
+	s->handing_over = false;
 	pthread_mutex_unlock(&s->tx_lock);
 
 	s->current = c;
 	s->next = NULL;
-	s->handing_over = false;
 	s->keep_until_ms = 0;
 	s->spent = false;
 	rekey_done(&s->rekey, now_ms);
@@ -162,7 +163,7 @@ static void maybe_lost(struct session *s, const char *why, uint64_t now_ms)
 	if (s->current || s->next || s->ending || s->keep_until_ms)
 		return;
 	s->keep_until_ms = s->keep_seconds ? now_ms + (uint64_t)s->keep_seconds * 1000 : CLOCK_NEVER;
-	s->handing_over = false;
+	set_tx(s, NULL, false);
 	s->away = true;
 	if (session_keeps_datagrams(s))
 		s->io->doubt(s);
@@ -477,14 +478,12 @@ void session_gone(struct session *s, struct channel *c, const char *why, uint64_
 
 void session_hold_sending(struct session *s)
 {
-	s->handing_over = true;
-	set_tx(s, NULL);
+	set_tx(s, NULL, true);
 }
 
 void session_release_sending(struct session *s)
 {
-	s->handing_over = false;
-	set_tx(s, s->current);
+	set_tx(s, s->current, false);
 	if (s->current)
 		s->io->flush(s->current);
 	else
@@ -588,7 +587,7 @@ void session_end(struct session *s, const char *reason, uint64_t now_ms)
 	if (len >= SESSION_TEXT_MAX)
 		len = SESSION_TEXT_MAX - 1;
 	send_control(s, c, FRAME_DISCONNECT, bye, 1 + (size_t)len, now_ms);
-	set_tx(s, NULL);
+	set_tx(s, NULL, false);
 	s->current = NULL;
 	leave(s, c, now_ms);
 	c->close_ms = now_ms + SESSION_GOODBYE_MS;

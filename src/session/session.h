@@ -119,6 +119,7 @@ struct session {
 	const char *no_datagram;   /* why there is none, for people; static text */
 	TAILQ_HEAD(, flows) flows; /* path/flow.c */
 	unsigned flows_from;       /* flows of generations under it are dropped and may not begin; UINT_MAX: all */
+	bool handing_over;         /* client: nothing is sent until the streams are swapped */
 	bool used_up;              /* session_used_up() has said so in this generation */
 	unsigned generation;       /* of the newest channel that carried traffic; 0 before the first */
 	struct endpoint peer;      /* outer address of the newest stream */
@@ -130,7 +131,6 @@ struct session {
 	uint64_t keep_until_ms; /* without stream: over at this time */
 	unsigned keep_seconds;  /* 0: for ever */
 	unsigned idle_seconds;  /* 0: no limit */
-	bool handing_over;      /* client: the gateway is about to drop the current stream for the one being opened */
 	bool ending;            /* session_end() was called */
 	bool away;              /* no stream has carried traffic since the session began or was lost */
 	bool by_datagram;       /* packets go by datagrams; what events->transport has told */

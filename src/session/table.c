@@ -193,11 +193,16 @@ struct session *session_by_addr(struct session_table *t, const struct addr *dst)
 	return site ? found(rcu_dereference(site->session)) : NULL;
 }
 
+struct session *session_fallback(struct session_table *t)
+{
+	return found(rcu_dereference(t->fallback));
+}
+
 struct session *session_by_dst(struct session_table *t, const struct addr *dst)
 {
 	struct session *s = session_by_addr(t, dst);
 
-	return s ? s : found(rcu_dereference(t->fallback));
+	return s ? s : session_fallback(t);
 }
 
 void session_table_each(struct session_table *t, void (*fn)(struct session *s, void *arg), void *arg)

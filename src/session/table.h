@@ -41,6 +41,9 @@ void session_table_remove(struct session_table *t, struct session *s);
 /** session_table_fallback() - A client's one session, for every destination that is not found; NULL for none */
 void session_table_fallback(struct session_table *t, struct session *s);
 
+/** session_fallback() - That session, or NULL. Only inside an RCU read section; the result is good as long as that */
+struct session *session_fallback(struct session_table *t);
+
 /** session_by_dst() - Who owns @dst, or NULL. Only inside an RCU read section; the result is good as long as that */
 struct session *session_by_dst(struct session_table *t, const struct addr *dst);
 
