@@ -706,8 +706,10 @@ static void swap_called_off_sends_on_the_old_stream_again(void **state)
 
 	(void)state;
 	session_hold_sending(client(w)->s);
+	assert_true(client(w)->s->handing_over);
 	testsession_send(client(w));
 	session_release_sending(client(w)->s);
+	assert_false(client(w)->s->handing_over);
 	testsession_settle(w);
 	assert_int_equal(gateway(w)->arrived_len, 1);
 	testsession_frame(at_client(l), FRAME_DISCONNECT, "\xb0replaced", 9);
@@ -726,6 +728,7 @@ static void swap_called_off_after_the_old_stream_is_gone_is_a_loss(void **state)
 	assert_int_equal(client(w)->lost, 0);
 	session_release_sending(client(w)->s);
 	assert_int_equal(client(w)->lost, 1);
+	assert_false(client(w)->s->handing_over);
 	testsession_free(w);
 }
 

@@ -277,6 +277,7 @@ static void fallback_gets_what_nobody_owns(void **state)
 	assert_ptr_equal(owner(t, "2001:db8::1"), s);
 	urcu_memb_read_lock();
 	assert_null(session_by_addr(t, &far));
+	assert_ptr_equal(session_fallback(t), s);
 	urcu_memb_read_unlock();
 	session_table_fallback(t, NULL);
 	assert_null(owner(t, "203.0.113.1"));
