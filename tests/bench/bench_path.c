@@ -22,6 +22,7 @@
 
 #include "base/clock.h"
 #include "base/err.h"
+#include "base/random.h"
 #include "crypto/dtls.h"
 #include "crypto/memory.h"
 #include "io/sock.h"
@@ -111,6 +112,18 @@ static void need(bool good, const char *what)
 		die(what);
 }
 
+/* ---- in place of base/random.c: what is hashed lies at the same places on every run ---- */
+
+void random_bytes(void *out, size_t len)
+{
+	memset(out, 1, len);
+}
+
+uint32_t random_below(uint32_t bound)
+{
+	return bound - 1;
+}
+
 /* ---- sessions ---- */
 
 static void ignore(struct session *s)
@@ -178,7 +191,9 @@ static void open_path(struct world *w, struct end *e, enum session_side side)
 	pair(SOCK_DGRAM, fds);
 	e->kernel = fds[1];
 	p->side = side;
-	p->tun_fd = fds[0];
+	p->tun_fd = p->write_fd = fds[0];
+	p->crew = p;
+	p->crew_len = 1;
 	p->mtu = PACKET_MAX;
 	p->tso = p->uso = p->udp_gso = p->udp_gro = true;
 	p->table = session_table_new();
@@ -297,8 +312,7 @@ static void dial(struct world *w)
 
 	need(dtls && fd >= 0 && sock_connect(fd, &w->udp_at) == 0 && udp_init(&u, fd, true, true) == 0,
 	     "no UDP socket");
-	need(flow_dial(&e->path, e->session, &u, &w->udp_at, dtls, &flow_settings, on_failed, clock_ms()) == 0,
-	     "no flow");
+	need(flow_dial(&e->path, e->session, &u, &w->udp_at, dtls, &flow_settings, on_failed) == 0, "no flow");
 }
 
 /* From now on packets go by datagrams. */
