@@ -315,6 +315,12 @@ static void dial(struct world *w)
 	need(flow_dial(&e->path, e->session, &u, &w->udp_at, dtls, &flow_settings, on_failed) == 0, "no flow");
 }
 
+/* Packets of any length that the tunnel takes. */
+static bool carries_all(const struct session *s)
+{
+	return session_by_datagram(s) && datagram_packet_max(s->datagram) >= PACKET_MAX;
+}
+
 /* From now on packets go by datagrams. */
 static void open_datagrams(struct world *w)
 {
@@ -325,7 +331,7 @@ static void open_datagrams(struct world *w)
 	need(w->dtls_server && w->dtls_client, "no DTLS");
 	listen_datagrams(w);
 	dial(w);
-	while (!session_by_datagram(w->client.session) || !session_by_datagram(w->gateway.session)) {
+	while (!carries_all(w->client.session) || !carries_all(w->gateway.session)) {
 		need(clock_ms() < end_ms, "no datagram channel");
 		uv_run(&w->loop, UV_RUN_NOWAIT);
 		ingress_datagrams(&w->gateway.path, &w->udp, NULL, clock_ms());
