@@ -143,8 +143,8 @@ static bool is_long(const struct datagram *d, size_t record_len)
 bool datagram_sent(struct datagram *d, size_t longest, uint64_t now_ms)
 {
 	atomic_store_explicit(&d->tx_data_ms, now_ms, memory_order_relaxed);
-	if (is_long(d, longest))
-		atomic_store_explicit(&d->long_sent, true, memory_order_relaxed);
+	if (is_long(d, longest) && longest > atomic_load_explicit(&d->long_sent, memory_order_relaxed))
+		atomic_store_explicit(&d->long_sent, longest, memory_order_relaxed);
 	return probe_sent(&d->probe, now_ms);
 }
 
@@ -182,9 +182,13 @@ static void use_length(struct datagram *d)
  */
 static void take_length(struct datagram *d, const uint8_t *payload, size_t len, uint64_t now_ms)
 {
+	uint64_t longest;
 	uint32_t mark;
 
-	if (len >= sizeof(mark)) {
+	if (d->overlap && len == DATAGRAM_REPORT_LEN) {
+		memcpy(&longest, payload, sizeof(longest));
+		pmtu_reported(&d->pmtu, d->tried && be64toh(longest) >= d->tried, now_ms);
+	} else if (len >= sizeof(mark)) {
 		memcpy(&mark, payload, sizeof(mark));
 		pmtu_answered(&d->pmtu, be32toh(mark), now_ms);
 	} else if (d->asked) {
@@ -204,16 +208,23 @@ static void take_answer(struct datagram *d, const uint8_t *payload, size_t len, 
 		take_length(d, payload, len, now_ms);
 }
 
-/* All of it goes back: openconnect learns from it what the path carries. An adit wants to know of one direction. */
+/* All of it goes back: openconnect learns from it what the path carries. An adit wants to know of one direction, and
+ * whether long packets arrive. */
 static enum verdict answer(struct datagram *d, const uint8_t *payload, size_t len, uint64_t now_ms)
 {
+	uint64_t longest = htobe64(d->longest);
+
 	d->measured_ms = now_ms;
 	if (d->answered >= DATAGRAM_ANSWERS_BATCH || d->state >= DATAGRAM_LEAVING)
 		return DROP_FRAME_UNKNOWN;
 	d->answered++;
-	if (d->overlap && len > DATAGRAM_MARK_LEN)
-		len = DATAGRAM_MARK_LEN;
-	send_control(d, FRAME_DPD_RESP, payload, len, now_ms);
+	if (d->overlap && !len) {
+		d->longest = 0;
+		send_control(d, FRAME_DPD_RESP, &longest, sizeof(longest), now_ms);
+	} else {
+		send_control(d, FRAME_DPD_RESP, payload,
+			     d->overlap && len > DATAGRAM_MARK_LEN ? DATAGRAM_MARK_LEN : len, now_ms);
+	}
 	return PASS;
 }
 
@@ -289,6 +300,8 @@ enum verdict datagram_open(struct datagram *d, uint8_t *data, size_t len, uint64
 	d->rx_packets++;
 	packet->data = plain.data + DATAGRAM_KIND_LEN;
 	packet->len = plain.len - DATAGRAM_KIND_LEN;
+	if (plain.record_len > d->longest)
+		d->longest = plain.record_len;
 	maybe_left(d);
 	return PASS;
 }
@@ -429,7 +442,7 @@ static uint64_t tick_length(struct datagram *d, uint64_t now_ms)
 	len = pmtu_check(&d->pmtu, atomic_load_explicit(&d->long_sent, memory_order_relaxed), now_ms);
 	use_length(d);
 	if (len) {
-		atomic_store_explicit(&d->long_sent, false, memory_order_relaxed);
+		d->tried = atomic_exchange_explicit(&d->long_sent, 0, memory_order_relaxed);
 		ask_long(d, len, now_ms);
 		ask(d, now_ms);
 		probe_sent(&d->probe, now_ms);

@@ -60,7 +60,8 @@ enum {
 	DATAGRAM_LEAVE_MS = 500,
 	DATAGRAM_ANSWERS_BATCH = 16, /* DPD-REQ answered of those that arrive at once */
 	DATAGRAM_MARK_LEN = 4,       /* in front of a long DPD-REQ: its length */
-	DATAGRAM_FORGET_MS = 1000,   /* an answer that has not come by then is not expected any more */
+	DATAGRAM_REPORT_LEN = 8,   /* what answers a short DPD-REQ between adits: the longest record since then, u64 */
+	DATAGRAM_FORGET_MS = 1000, /* an answer that has not come by then is not expected any more */
 };
 
 /*
@@ -88,7 +89,7 @@ struct datagram {
 	uint64_t tx_packets;         /* DATA sealed: what END tells */
 	_Atomic uint64_t tx_data_ms; /* when the last batch of them was; read by the home worker */
 	_Atomic unsigned packet_max; /* longest packet; what is longer goes by the stream */
-	atomic_bool long_sent;       /* packets whose length is to be confirmed again */
+	_Atomic size_t long_sent;    /* record whose length is to be confirmed again: the longest; 0: none */
 	atomic_bool refused;         /* the kernel has not sent one for its length */
 
 	/* home worker only */
@@ -110,6 +111,8 @@ struct datagram {
 	struct pmtu pmtu;
 	unsigned asked;    /* DPD-REQ without payload that are not answered */
 	uint64_t asked_ms; /* the last of them */
+	uint64_t longest;  /* record received since the last report */
+	uint64_t tried;    /* longest record sent before the last try of a length; 0: none */
 };
 
 /* What came out of a record. */

@@ -141,6 +141,15 @@ void pmtu_answered(struct pmtu *p, unsigned len, uint64_t now_ms)
 	settle(p, now_ms);
 }
 
+void pmtu_reported(struct pmtu *p, bool arrive, uint64_t now_ms)
+{
+	bool first = !p->short_passes;
+
+	p->short_passes = true;
+	if (!first && arrive && p->probing == p->known)
+		settle(p, now_ms);
+}
+
 void pmtu_refused(struct pmtu *p)
 {
 	if (p->known < p->count - 1)

@@ -3,7 +3,7 @@
  * How long the packets may be that datagrams carry on a way, found out by sending (DPLPMTUD, RFC 8899), for ICMP can be
  * forged and is eaten by many. A probe is a request as long as a packet of the size in question, sent alone; its answer
  * is short. With each goes a short request: when that is answered and the probe is not, PMTU_TRIES times, such packets
- * do not pass.
+ * do not pass; unless the peer reports that what is sent arrives, for then the way is merely full.
  *
  *   at the beginning         the base, until a longer size is confirmed; what is longer goes by the stream meanwhile
  *   search                   from the longest size downwards, few sizes; the first that is answered is used
@@ -78,6 +78,17 @@ unsigned pmtu_check(struct pmtu *p, bool in_use, uint64_t now_ms);
 
 /** pmtu_short_answered() - A short request was answered */
 void pmtu_short_answered(struct pmtu *p);
+
+/**
+ * pmtu_reported() - A short request was answered, by a peer that tells what else it has received
+ * @p:      state
+ * @arrive: whether packets as long as those that were sent since the last try have arrived
+ * @now_ms: time
+ *
+ * What is lost where too much is sent is not lost for its length: some of it arrives. The first report on a size also
+ * speaks of the time before its probe and is not believed.
+ */
+void pmtu_reported(struct pmtu *p, bool arrive, uint64_t now_ms);
 
 /** pmtu_answered() - A probe of @len bytes was answered. Of other lengths than ours nothing is made */
 void pmtu_answered(struct pmtu *p, unsigned len, uint64_t now_ms);

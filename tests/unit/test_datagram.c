@@ -54,7 +54,8 @@ static void on_send(struct datagram *d, const uint8_t *record, size_t len)
 	struct end *from = d->owner, *to = from->other;
 
 	assert_unlocked();
-	if (from->answers_bare && len == dtls_record_len(AEAD_AES_128_GCM, 1 + DATAGRAM_MARK_LEN)) {
+	if (from->answers_bare && (len == dtls_record_len(AEAD_AES_128_GCM, 1 + DATAGRAM_MARK_LEN) ||
+				   len == dtls_record_len(AEAD_AES_128_GCM, 1 + DATAGRAM_REPORT_LEN))) {
 		send_kind(from, FRAME_DPD_RESP, NULL, 0);
 		return;
 	}
@@ -561,6 +562,22 @@ static void way_that_becomes_narrow_is_noticed_while_long_packets_are_sent(void 
 	assert_int_equal(datagram_packet_max(client.d), 1214);
 }
 
+static void way_that_loses_much_is_not_narrow(void **state)
+{
+	uint8_t packet[1300] = { 0 };
+
+	(void)state;
+	open_measuring(0, false);
+	pass(5000);
+	for (int i = 0; i < 500; i++) {
+		gateway.pass_max = 0; /* packets pass, every probe is lost */
+		send_packet(&client, packet, sizeof(packet));
+		gateway.pass_max = record_of(1214);
+		pass(10);
+		assert_int_equal(datagram_packet_max(client.d), LONGEST);
+	}
+}
+
 static void short_packets_need_no_confirmation(void **state)
 {
 	uint8_t packet[LEAST] = { 0 };
@@ -994,6 +1011,7 @@ int main(void)
 		cmocka_unit_test_teardown(narrow_way_is_found_and_kept_to, end_test),
 		cmocka_unit_test_teardown(answers_without_payload_are_told_apart, end_test),
 		cmocka_unit_test_teardown(way_that_becomes_narrow_is_noticed_while_long_packets_are_sent, end_test),
+		cmocka_unit_test_teardown(way_that_loses_much_is_not_narrow, end_test),
 		cmocka_unit_test_teardown(short_packets_need_no_confirmation, end_test),
 		cmocka_unit_test_teardown(dead_way_says_nothing_of_length, end_test),
 		cmocka_unit_test_teardown(refusal_of_the_kernel_counts_at_once, end_test),

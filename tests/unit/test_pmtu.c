@@ -159,6 +159,35 @@ static void tries_again_are_ten_minutes_apart_at_most(void **state)
 	assert_in_range(probes, 9 * 4, 10 * 4);
 }
 
+/* Probes are lost, others of their length are not. */
+static void way_that_is_full_is_not_narrow(void **state)
+{
+	(void)state;
+	pass(1, LONGEST, true);
+	now += PMTU_CONFIRM_MS;
+	assert_int_equal(pmtu_check(&p, true, now), LONGEST);
+	pmtu_reported(&p, true, now); /* of the time before, too */
+	assert_int_equal(pmtu_probing(&p), LONGEST);
+	now += PMTU_ANSWER_MS;
+	assert_int_equal(pmtu_check(&p, true, now), LONGEST);
+	pmtu_reported(&p, true, now);
+	assert_int_equal(pmtu_probing(&p), 0);
+	assert_int_equal(pmtu_max(&p), LONGEST);
+}
+
+static void shorter_packets_that_arrive_show_nothing(void **state)
+{
+	(void)state;
+	pass(1, LONGEST, true);
+	now += PMTU_CONFIRM_MS;
+	for (int i = 0; i < PMTU_TRIES; i++, now += PMTU_ANSWER_MS) {
+		assert_int_equal(pmtu_check(&p, true, now), LONGEST);
+		pmtu_reported(&p, false, now);
+	}
+	assert_int_equal(pmtu_check(&p, true, now), 1334);
+	assert_int_equal(pmtu_max(&p), BASE);
+}
+
 static void late_answer_counts(void **state)
 {
 	(void)state;
@@ -262,6 +291,8 @@ int main(void)
 		cmocka_unit_test_setup(base_that_is_lost_leads_to_the_last, begin),
 		cmocka_unit_test_setup(longer_sizes_are_tried_again_ever_later, begin),
 		cmocka_unit_test_setup(tries_again_are_ten_minutes_apart_at_most, begin),
+		cmocka_unit_test_setup(way_that_is_full_is_not_narrow, begin),
+		cmocka_unit_test_setup(shorter_packets_that_arrive_show_nothing, begin),
 		cmocka_unit_test_setup(late_answer_counts, begin),
 		cmocka_unit_test_setup(other_lengths_and_shorter_ones_change_nothing, begin),
 		cmocka_unit_test_setup(refusal_needs_no_probe, begin),
