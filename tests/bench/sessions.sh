@@ -156,7 +156,7 @@ rekey_run()
 # rekey_flows TRANSPORT: a TCP flow without and one with a rekey a second, each twice; the order meets what drifts
 rekey_flows()
 {
-	local kind rate
+	local kind rate again
 	local -A sum=([plain]=0 [rekey]=0) interval=([plain]=86400 [rekey]=1)
 	target=10.20.0.1
 	server_config gw vpn.bench # as users have it: on all cores
@@ -164,14 +164,14 @@ rekey_flows()
 	wait_event gw 10 event=ready >/dev/null || not_up "the gateway is not ready" || return
 	for kind in plain rekey rekey plain; do
 		rekey_flow "$1" "${interval[$kind]}" || return
-		emit "$kind$1" "$rate"
+		emit "$kind$1" "$rate" "$again"
 		sum[$kind]=$(awk -v a="${sum[$kind]}" -v b="$rate" 'BEGIN { print a + b }')
 	done
 	emit "rekeyratio$1" "$(per "${sum[rekey]}" "${sum[plain]}")"
 	peer_down
 }
 
-# rekey_flow TRANSPORT SECONDS: by a client that rekeys so often; leaves the Mbit/s in $rate
+# rekey_flow TRANSPORT SECONDS: by a client that rekeys so often; leaves the Mbit/s in $rate, and in $again what was sent again
 rekey_flow()
 {
 	local before length=$((seconds + 2))
@@ -183,7 +183,7 @@ rekey_flow()
 	try 5 listens gw tcp 5201 || not_up "iperf3 does not listen" || return
 	before=$(generation_now)
 	flow 5201 -t $length
-	read -r rate _ < <(flows_result 5201) || not_up "iperf3 has no result" || return
+	read -r rate again < <(flows_result 5201) || not_up "iperf3 has no result" || return
 	(($2 > 1 || $(generation_now) - before >= length / 2)) || not_up "the rekeys did not come" || return
 	wait_exit iperf3-5201
 	stop alice

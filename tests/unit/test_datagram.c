@@ -939,10 +939,12 @@ static void *seal_many(void *arg)
 	struct datagram *d = arg;
 	uint8_t plain[64] = { FRAME_DATA }, record[ROOM];
 	struct iovec piece = { plain, sizeof(plain) };
+	uint64_t records = 0, bytes = 0;
 
 	for (int i = 0; i < THREAD_ROUNDS; i++) {
 		pthread_mutex_lock(&lock);
 		datagram_seal(d, &piece, 1, record);
+		datagram_raise(d, &records, &bytes);
 		pthread_mutex_unlock(&lock);
 		datagram_sent(d, sizeof(record), START);
 	}
@@ -962,6 +964,7 @@ static void another_worker_may_seal_meanwhile(void **state)
 	for (int i = 0; i < THREAD_ROUNDS; i++) {
 		send_kind(&client, i % 2 ? FRAME_DPD_REQ : FRAME_DATA, "x", 1);
 		deliver_to(&gateway);
+		datagram_batch_done(gateway.d);
 		client.count = 0;
 		datagram_tick(gateway.d, ++now);
 		datagram_asked(gateway.d, i % 2);
