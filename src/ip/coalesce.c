@@ -218,6 +218,7 @@ static void open_group(struct coalescer *c, const struct super *one)
 	move_to_front(c, c->open++);
 	g = &c->groups[c->order[0]];
 	g->first = *one;
+	g->from = c->from;
 	g->pushed = false;
 	g->out.packets = 0;
 	g->out.len = g->out.header_len = one->header_len;
@@ -274,6 +275,7 @@ void coalesce_init(struct coalescer *c, coalesce_emit *emit, void *context, unsi
 {
 	c->emit = emit;
 	c->context = context;
+	c->from = NULL;
 	c->what = what;
 	c->open = 0;
 	for (unsigned i = 0; i < COALESCE_GROUPS; i++)
@@ -289,6 +291,46 @@ void coalesce_add(struct coalescer *c, const struct super *one)
 	}
 	close_flow(c, one);
 	emit_one(c, &c->alone, one);
+}
+
+/* What offload_check() would find: the same kind of packet with headers of the same length, and the lengths right. */
+static bool same_shape(const struct super *a, const struct super *b)
+{
+	if (a->packet[0] != b->packet[0] || super_payload_len(b) < PAYLOAD_MIN)
+		return false;
+	if (is_ipv4(b->packet)) {
+		if (b->packet[IPV4_PROTOCOL] != a->packet[IPV4_PROTOCOL] ||
+		    get16(b->packet + IPV4_TOTAL_LENGTH) != b->len)
+			return false;
+	} else if (b->packet[IPV6_NEXT] != a->packet[IPV6_NEXT] ||
+		   get16(b->packet + IPV6_PAYLOAD_LENGTH) != b->len - IPV6_LEN) {
+		return false;
+	}
+	return b->kind != SUPER_UDP || get16(l4_of(b) + UDP_LENGTH) == b->len - b->l4_offset;
+}
+
+bool coalesce_next(struct coalescer *c, uint8_t *packet, size_t len, bool partial)
+{
+	struct coalesce_group *g = &c->groups[c->order[0]];
+	struct super one;
+
+	if (!c->open || g->from != c->from || len <= g->first.header_len || partial != g->first.partial)
+		return false;
+	one = g->first;
+	one.packet = packet;
+	one.len = len;
+	if (!same_shape(&g->first, &one) || !may_be_same_flow(&g->first, &one) || !continues(g, &one))
+		return false;
+	if (is_ipv4(packet) && checksum_fold(checksum_add(0, packet, IPV4_LEN)) != 0xffff)
+		return false;
+	if (one.kind == SUPER_UDP ? !udp_can_merge(&one) : !tcp_can_merge(&one))
+		return false;
+	if (partial)
+		offload_put_pseudo_sum(&one);
+	append(g, &one);
+	if (is_complete(g, &one))
+		close_group(c, 0);
+	return true;
 }
 
 void coalesce_flush(struct coalescer *c)

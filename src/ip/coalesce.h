@@ -45,6 +45,7 @@ struct coalesce_group {
 	struct coalesced out;
 	struct super first;                  /* view of its first packet */
 	uint8_t headers[OFFLOAD_HEADER_MAX]; /* of the super-packet */
+	const void *from;                    /* whose its first packet was */
 	uint32_t next_seq;                   /* TCP: where it ends */
 	bool pushed;                         /* PSH came */
 };
@@ -52,8 +53,9 @@ struct coalesce_group {
 struct coalescer {
 	coalesce_emit *emit;
 	void *context;
-	unsigned what;                                 /* enum coalesce_what, or-ed; may be changed between batches */
-	uint8_t open;                                  /* groups in use */
+	const void *from; /* set by the caller before it adds: whose packets these are, compared and nothing else */
+	unsigned what;    /* enum coalesce_what, or-ed; may be changed between batches */
+	uint8_t open;     /* groups in use */
 	uint8_t order[COALESCE_GROUPS];                /* indices of groups, last used first; then those not in use */
 	struct coalesced alone;                        /* for a packet that is in no group */
 	struct coalesce_group groups[COALESCE_GROUPS]; /* 11 KB */
@@ -79,6 +81,20 @@ void coalesce_init(struct coalescer *c, coalesce_emit *emit, void *context, unsi
  * unless it is partial. Partial packets merge with partial ones only.
  */
 void coalesce_add(struct coalescer *c, const struct super *one);
+
+/**
+ * coalesce_next() - Append a packet to the group that was used last, if it simply continues that
+ * @c:       coalescer
+ * @packet:  IP packet; borrowed until coalesce_flush(), of a partial one the checksum field is written
+ * @len:     its bytes
+ * @partial: its layer 4 checksum was not computed
+ *
+ * The short way for what fills most batches. All that rules for addresses and offload_check() look at is the same as in
+ * the group's first packet, which has passed them, and that one came from the same c->from: so this one passes, too.
+ *
+ * Return: false when it does not continue it, or may not: nothing was done, check it and coalesce_add().
+ */
+bool coalesce_next(struct coalescer *c, uint8_t *packet, size_t len, bool partial);
 
 /** coalesce_flush() - Emit all that is held; at the end of each batch */
 void coalesce_flush(struct coalescer *c);

@@ -127,7 +127,7 @@ static uint8_t protocol_of(const struct super *s)
 	return s->kind == SUPER_UDP ? IPPROTO_UDP : IPPROTO_TCP;
 }
 
-static void put_pseudo_sum(struct super *s)
+void offload_put_pseudo_sum(struct super *s)
 {
 	uint64_t sum = checksum_pseudo(s->packet, protocol_of(s), s->len - s->l4_offset);
 
@@ -241,7 +241,7 @@ enum verdict offload_check(uint8_t *packet, size_t len, uint16_t gso_size, bool 
 	else if (len > mtu)
 		v = DROP_TOO_BIG;
 	if (v == PASS && out->partial)
-		put_pseudo_sum(out);
+		offload_put_pseudo_sum(out);
 	return v;
 }
 
@@ -272,7 +272,7 @@ void offload_finish(struct super *s)
 	if (!s->partial)
 		return;
 	if (s->kind != SUPER_OTHER)
-		put_pseudo_sum(s);
+		offload_put_pseudo_sum(s);
 	checksum_finish(s->packet, s->len, s->l4_offset, s->csum_offset);
 	s->partial = false;
 }

@@ -114,4 +114,7 @@ void offload_finish(struct super *s);
  */
 size_t offload_piece_len(const struct super *s);
 
+/** offload_put_pseudo_sum() - Write the sum with which a partial checksum begins; @s is TCP or UDP */
+void offload_put_pseudo_sum(struct super *s);
+
 #endif

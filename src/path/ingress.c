@@ -150,18 +150,35 @@ static enum verdict check(struct path *p, const struct session *s, const struct 
 			     atomic_load_explicit(&p->mtu, memory_order_relaxed), out);
 }
 
+/* Merged with the one before it from the same peer, if it simply continues that. */
+static bool merge_next(struct path *p, const struct session *s, const struct frame *f)
+{
+	p->coalescer->from = s;
+	return coalesce_next(p->coalescer, (uint8_t *)f->payload, f->len, f->flags & FRAME_PARTIAL);
+}
+
+static enum verdict take_packet(struct path *p, const struct session *s, const struct frame *f, bool merge,
+				unsigned *packets)
+{
+	struct super super;
+	enum verdict v = check(p, s, f, &super);
+
+	if (v != PASS)
+		return v;
+	*packets = super.segments;
+	if (!merge)
+		return write_super(p, &super);
+	coalesce_add(p->coalescer, &super);
+	return PASS;
+}
+
 /* What comes as super-packets goes as it is; what comes packet by packet is merged before it is written. */
 static void ingress_packet(struct path *p, const struct session *s, const struct frame *f, bool merge,
 			   struct tally *tally)
 {
-	struct super super;
-	enum verdict v = check(p, s, f, &super);
-	unsigned packets = v == PASS ? super.segments : 1;
+	unsigned packets = 1;
+	enum verdict v = merge && merge_next(p, s, f) ? PASS : take_packet(p, s, f, merge, &packets);
 
-	if (v == PASS && merge)
-		coalesce_add(p->coalescer, &super);
-	else if (v == PASS)
-		v = write_super(p, &super);
 	verdict_add(&p->ingress, v, packets);
 	tally->packets += packets;
 	tally->bytes += f->len;

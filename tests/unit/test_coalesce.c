@@ -34,6 +34,7 @@ struct fixture {
 };
 
 static struct fixture f;
+static bool short_way; /* all tests run twice, the second time by coalesce_next() where that takes a packet */
 static uint8_t scratch[ROOM];
 
 static void gather(void *context, const struct coalesced *out)
@@ -79,7 +80,8 @@ static void add_bytes(const uint8_t *packet, size_t len, bool partial)
 	f.in_len[f.n_in] = len;
 	assert_int_equal(offload_check(f.in[f.n_in], len, 0, partial, ROOM, &one), PASS);
 	f.n_in++;
-	coalesce_add(&f.c, &one);
+	if (!short_way || !coalesce_next(&f.c, f.in[f.n_in - 1], len, partial))
+		coalesce_add(&f.c, &one);
 }
 
 static void add(const struct sample *s)
@@ -819,6 +821,113 @@ static void segments_of_a_super_packet_become_it_again(void **state)
 	}
 }
 
+/* Behind a whole packet, the next of its flow with one bit changed; whether the short way takes it. */
+static bool takes_changed(const struct sample *s, size_t at, unsigned bit, bool partial)
+{
+	struct sample next = after(s);
+	size_t len;
+	bool taken;
+
+	partial ? add_partial(s) : add(s);
+	len = sample_build(scratch, &next);
+	scratch[at] ^= (uint8_t)(1u << bit);
+	taken = coalesce_next(&f.c, scratch, len, partial);
+	coalesce_flush(&f.c);
+	teardown(NULL);
+	return taken;
+}
+
+/* A partial checksum is written anew, and PSH may come with the last; nothing else may differ. */
+static bool may_change(const struct sample *s, size_t at, unsigned bit, bool partial)
+{
+	size_t sum_at = sample_csum_at(s);
+
+	return partial && ((at >= sum_at && at < sum_at + 2) ||
+			   (!s->udp && at == sample_l4_offset(s) + 13 && 1 << bit == SAMPLE_PSH));
+}
+
+static void the_short_way_takes_no_changed_header(void **state)
+{
+	(void)state;
+	for (int kind = 0; kind < 2 * KINDS; kind++) {
+		struct sample s = sample_of(kind % KINDS);
+		bool partial = kind >= KINDS;
+
+		for (size_t at = 0; at < sample_header_len(&s); at++)
+			for (unsigned bit = 0; bit < 8; bit++)
+				assert_int_equal(takes_changed(&s, at, bit, partial), may_change(&s, at, bit, partial));
+	}
+}
+
+static void the_short_way_takes_no_changed_payload(void **state)
+{
+	(void)state;
+	for (int kind = 0; kind < KINDS; kind++) {
+		struct sample s = sample_of(kind);
+
+		assert_false(takes_changed(&s, sample_header_len(&s), 0, false));
+		assert_true(takes_changed(&s, sample_header_len(&s), 0, true));
+	}
+}
+
+static void the_short_way_takes_no_bytes_behind_a_packet(void **state)
+{
+	(void)state;
+	for (int kind = 0; kind < KINDS; kind++) {
+		struct sample s = sample_of(kind), next;
+		size_t len;
+
+		s.payload_len = SIZE;
+		add_partial(&s);
+		next = after(&s);
+		next.payload_len = SIZE - 1;
+		len = sample_build(scratch, &next);
+		assert_false(coalesce_next(&f.c, scratch, len + 1, true));
+		coalesce_flush(&f.c);
+		teardown(state);
+	}
+}
+
+/* What has been said of one peer's packets says nothing of another's. */
+static void the_short_way_is_for_one_peer(void **state)
+{
+	struct sample s = sample_tcp(false), next;
+	size_t len;
+
+	(void)state;
+	s.payload_len = SIZE;
+	next = after(&s);
+	f.c.from = &s;
+	add(&s);
+	len = sample_build(scratch, &next);
+	f.c.from = &next;
+	assert_false(coalesce_next(&f.c, scratch, len, false));
+	f.c.from = &s;
+	assert_true(coalesce_next(&f.c, scratch, len, false));
+	coalesce_flush(&f.c);
+	assert_int_equal(f.out[0].packets, 2);
+}
+
+static void there_is_no_short_way_before_the_first(void **state)
+{
+	struct sample s = sample_of(0);
+	size_t len;
+
+	(void)state;
+	add(&s);
+	coalesce_flush(&f.c);
+	s = after(&s);
+	len = sample_build(scratch, &s);
+	assert_false(coalesce_next(&f.c, scratch, len, false));
+}
+
+static int take_the_short_way(void **state)
+{
+	(void)state;
+	short_way = true;
+	return 0;
+}
+
 #define a_test(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -854,7 +963,13 @@ int main(void)
 		a_test(each_kind_can_be_switched_off),
 		a_test(the_packets_of_a_whole_can_be_had_again),
 		a_test(segments_of_a_super_packet_become_it_again),
+		a_test(the_short_way_takes_no_changed_header),
+		a_test(the_short_way_takes_no_changed_payload),
+		a_test(the_short_way_takes_no_bytes_behind_a_packet),
+		a_test(the_short_way_is_for_one_peer),
+		a_test(there_is_no_short_way_before_the_first),
 	};
+	int failed = cmocka_run_group_tests_name("coalesce", tests, NULL, NULL);
 
-	return cmocka_run_group_tests_name("coalesce", tests, NULL, NULL);
+	return failed + cmocka_run_group_tests_name("coalesce, the short way", tests, take_the_short_way, NULL);
 }
