@@ -17,7 +17,7 @@
 enum {
 	UDP_SEGMENTS_MAX = 64, /* records in one send: more is EINVAL before Linux 6.9 */
 	UDP_SEND_MAX = 65507,  /* bytes in one send: an IPv4 packet without its headers */
-	UDP_RECV_MAX = 8,      /* buffers that one receive fills */
+	UDP_RECV_MAX = 64,     /* buffers that one receive fills */
 	UDP_RECV_ROOM = 65535, /* of each of them: the kernel merges no more */
 	/*
 	 * 6 ms of 10 Gbit/s for what arrives while we are away, and so much that a turn's sends fit. The kernel doubles

@@ -447,18 +447,37 @@ void ingress_datagram(struct path *p, struct flow *f, uint8_t *data, size_t len,
 	coalesce_flush(p->coalescer);
 }
 
+/*
+ * A kernel that merges datagrams fills a few buffers with what a turn may work on. From one that does not, each brings
+ * a single datagram, and a few of those are too little to be worth a turn.
+ */
+static unsigned next_receive_max(const struct path *p, const struct udp_received *got, unsigned n)
+{
+	size_t bytes = 0;
+
+	if (n < p->receive_max)
+		return PATH_MERGED_MAX;
+	for (unsigned i = 0; i < n; i++)
+		bytes += got[i].len;
+	return bytes > PATH_BATCH_BYTES / 2 ? PATH_MERGED_MAX : UDP_RECV_MAX;
+}
+
 void ingress_datagrams(struct path *p, struct udp *u, struct flow *own, uint64_t now_ms)
 {
 	struct udp_received got[UDP_RECV_MAX];
-	int i, n;
+	unsigned i;
+	int n;
 
-	for (i = 0; i < UDP_RECV_MAX; i++)
+	for (i = 0; i < p->receive_max; i++)
 		got[i].data = p->received + (size_t)i * UDP_RECV_ROOM;
-	n = udp_recv_batch(u, got, UDP_RECV_MAX);
+	n = udp_recv_batch(u, got, p->receive_max);
+	if (n <= 0)
+		return;
 	urcu_memb_read_lock();
 	p->now_ms = now_ms;
-	for (i = 0; i < n; i++)
+	for (i = 0; i < (unsigned)n; i++)
 		take_buffer(p, u, own, &got[i], now_ms);
 	coalesce_flush(p->coalescer);
 	urcu_memb_read_unlock();
+	p->receive_max = next_receive_max(p, got, (unsigned)n);
 }

@@ -47,6 +47,7 @@ int path_open(struct path *p, uv_loop_t *loop)
 		return ERR_SYS;
 	p->gather = malloc(GATHER_LEN);
 	p->wire = malloc(PATH_WIRE_LEN);
+	p->receive_max = PATH_MERGED_MAX;
 	p->coalescer = malloc(sizeof(*p->coalescer));
 	p->records = malloc(UDP_SEND_MAX);
 	p->received = malloc((size_t)UDP_RECV_MAX * UDP_RECV_ROOM);

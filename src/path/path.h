@@ -29,6 +29,7 @@ enum {
 	PATH_TURN_PACKETS = 256,       /* off one stream; the others come before the rest of what it has brought */
 	PATH_BATCH_BYTES = 256 * 1024, /* per direction and turn: bounds the other direction's wait */
 	PATH_WIRE_LEN = 256 * 1024,    /* one recv */
+	PATH_MERGED_MAX = 8,           /* buffers of one receive when the kernel merges datagrams in them */
 };
 
 struct path {
@@ -81,7 +82,8 @@ struct path {
 		unsigned count;
 		bool closed; /* the last one was shorter: none may follow */
 	} run;
-	uint8_t *received;           /* UDP_RECV_MAX buffers of UDP_RECV_ROOM */
+	uint8_t *received;    /* UDP_RECV_MAX buffers of UDP_RECV_ROOM; only what arrives in them is ever touched */
+	unsigned receive_max; /* how many of them the next receive may fill */
 	struct coalescer *coalescer; /* what a peer without frames sends, packet by packet, for the TUN */
 };
 
