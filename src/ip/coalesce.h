@@ -54,7 +54,7 @@ struct coalescer {
 	coalesce_emit *emit;
 	void *context;
 	const void *from; /* set by the caller before it adds: whose packets these are, compared and nothing else */
-	unsigned what;    /* enum coalesce_what, or-ed; may be changed between batches */
+	unsigned what;    /* enum coalesce_what, or-ed; may be changed at any time */
 	uint8_t open;     /* groups in use */
 	uint8_t order[COALESCE_GROUPS];                /* indices of groups, last used first; then those not in use */
 	struct coalesced alone;                        /* for a packet that is in no group */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * TUN to network, told in order: read a packet, find its session, gather it behind its frame header, seal, send. The
- * session's send lock is taken once for a run of packets; system calls and counters once for a batch.
+ * session's send lock is taken once for a run of packets; system calls once for a batch.
  */
 #include "path/egress.h"
 
@@ -78,7 +78,7 @@ static void send_records(struct path *p)
 
 	flow_send(f, p->records, p->run.len, p->run.stride, &sent);
 	if (sent.too_big)
-		datagram_refused(p->sending->datagram);
+		datagram_refused(p->sending->datagram, longest);
 	if (sent.gso_off) {
 		log_warn("the kernel refuses runs of datagrams, sending them singly: offload=udp_gso");
 		atomic_store_explicit(&p->udp_gso, false, memory_order_relaxed);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A session's datagrams at work on a loop. Everything about a flow runs on its loop, but that any worker may send on
- * the channel that the session uses, under its tx_lock. A flow is freed in flows_tick() alone, never under somebody who
- * holds it.
+ * the channel that the session uses, under its tx_lock. A flow is freed from its loop alone: when it is over, pushed
+ * out by another, or with all of its session.
  */
 #include "path/flow.h"
 
@@ -544,18 +544,37 @@ static struct flow *add_flow(struct flows *fs, struct udp *u, const struct udp_r
 	f->udp = u;
 	f->local = from->local;
 	cds_lfht_add(p->by_peer, hash_endpoint(p, &f->peer), &f->node);
-	limit_flows(fs);
 	return f;
 }
 
-/* Another session's, from the same place: that one's client is gone from there. */
-static void evict(struct flow *f)
+/*
+ * Another session's, from the same place. Its client is gone from there, unless its channel is alive: a hello proves
+ * nothing, whoever asks has to wait until that one is silent.
+ */
+static bool evict(struct flow *f)
 {
 	struct flows *theirs = f->flows;
 
+	if (f->datagram && f->datagram->state < DATAGRAM_LEAVING && !datagram_is_silent(f->datagram))
+		return false;
 	flow_free(f);
 	tell_home(theirs->session);
 	wake(theirs);
+	return true;
+}
+
+/* The handshake has its place, or all is as before. */
+static bool accept_handshake(struct flows *fs, struct flow *f, struct dtls *dtls, bool known, uint64_t now_ms)
+{
+	bool is_new = !f->datagram && !handshake_of(f);
+
+	if (begin_handshake(f, dtls, TLS_SERVER, known, now_ms) == 0) {
+		limit_flows(fs);
+		return true;
+	}
+	if (is_new)
+		flow_free(f);
+	return false;
 }
 
 struct flow *flow_accept(struct path *p, struct session *s, struct udp *u, const struct udp_received *from,
@@ -563,22 +582,20 @@ struct flow *flow_accept(struct path *p, struct session *s, struct udp *u, const
 {
 	struct flow *f = flow_find(p, &from->peer);
 	struct flows *fs = flows_get(p, s);
+	bool may = fs && may_begin(s, settings->generation);
 
-	if (!fs) {
-		dtls_free(dtls);
-		return NULL;
-	}
-	if (f && f->flows != fs) {
-		evict(f);
+	if (may && f && f->flows != fs) {
+		may = evict(f);
 		f = NULL;
 	}
-	if (!f && may_begin(s, settings->generation))
+	if (may && !f)
 		f = add_flow(fs, u, from, settings);
-	if (f)
+	if (may && f)
 		f->settings = *settings;
-	if (!f || !may_begin(s, settings->generation) || begin_handshake(f, dtls, TLS_SERVER, known, now_ms) < 0) {
+	if (!may || !f || !accept_handshake(fs, f, dtls, known, now_ms)) {
 		dtls_free(dtls);
-		wake(fs); /* it may have been made for nothing */
+		if (fs)
+			wake(fs); /* it may have been made for nothing */
 		return NULL;
 	}
 	if (!s->overlap)
@@ -739,6 +756,7 @@ static struct flow *unpack(struct path *p, struct session *s, struct udp *u, con
 		tell_home(s);
 		return NULL;
 	}
+	limit_flows(fs);
 	f->datagram = l->datagram;
 	f->datagram->owner = f;
 	datagram_moved(f->datagram, &f->peer);
@@ -856,6 +874,12 @@ static bool ask_others(struct path *p, struct udp *u, const struct udp_received 
 	return asked;
 }
 
+/* As far as can be told without keys. */
+static bool may_be_of_a_channel(const struct dtls_record *r)
+{
+	return r->version == DTLS_VERSION_1_2 && r->epoch == DTLS_EPOCH && r->len <= DTLS_PLAIN_MAX + DTLS_OVERHEAD_MAX;
+}
+
 enum verdict flow_roam(struct path *p, struct udp *u, const struct udp_received *from, const uint8_t *data, size_t len,
 		       uint64_t now_ms, struct flow **out)
 {
@@ -867,8 +891,10 @@ enum verdict flow_roam(struct path *p, struct udp *u, const struct udp_received 
 	size_t n;
 
 	*out = NULL;
-	if (!p->roam || dtls_header_parse(data, len, &r) != PASS)
+	if (!p->roam || dtls_header_parse(data, len, &r) != PASS || !may_be_of_a_channel(&r))
 		return v;
+	len = DTLS_HEADER_LEN +
+	      r.len; /* the others of its datagram, if there are any, are as good as lost on the way */
 	n = roam_find(p->roam, &from->peer.addr, r.number, now_ms, candidates);
 	f = find_here(p, candidates, n, data, len);
 	if (f) {
@@ -967,8 +993,9 @@ static void tell_length(struct flow *f)
 	if (max == f->told_max || !pmtu_settled(&f->datagram->pmtu))
 		return;
 	if (f->told_max || max < f->settings.packet_max)
-		log_info("datagrams carry packets of %u bytes at most, longer ones go by the stream: name=%s", max,
-			 f->flows->session->name);
+		log_limited(LOG_LEVEL_INFO,
+			    "datagrams carry packets of %u bytes at most, longer ones go by the stream: name=%s", max,
+			    f->flows->session->name);
 	f->told_max = max;
 }
 

@@ -50,9 +50,16 @@ static void send_control(struct datagram *d, uint8_t kind, const void *payload, 
 	send_pieces(d, pieces, len ? 2 : 1, now_ms);
 }
 
+static void forget_late_answers(struct datagram *d, uint64_t now_ms)
+{
+	if (now_ms >= d->asked_ms + DATAGRAM_FORGET_MS)
+		d->asked = 0;
+}
+
 /* A short DPD-REQ. */
 static void ask(struct datagram *d, uint64_t now_ms)
 {
+	forget_late_answers(d, now_ms);
 	send_control(d, FRAME_DPD_REQ, NULL, 0, now_ms);
 	d->asked++;
 	d->asked_ms = now_ms;
@@ -70,8 +77,7 @@ static void ask_long(struct datagram *d, unsigned len, uint64_t now_ms)
 		{ (void *)padding, len - sizeof(mark) },
 	};
 
-	if (now_ms >= d->asked_ms + DATAGRAM_FORGET_MS)
-		d->asked = 0;
+	forget_late_answers(d, now_ms);
 	send_pieces(d, pieces, 3, now_ms);
 }
 
@@ -148,8 +154,10 @@ bool datagram_sent(struct datagram *d, size_t longest, uint64_t now_ms)
 	return probe_sent(&d->probe, now_ms);
 }
 
-void datagram_refused(struct datagram *d)
+void datagram_refused(struct datagram *d, size_t record_len)
 {
+	if (record_len > dtls_record_len(d->sealer.cipher, datagram_packet_max(d) + DATAGRAM_KIND_LEN))
+		return; /* cut for a length that has been given up already */
 	atomic_store(&d->packet_max, pmtu_below(&d->pmtu, datagram_packet_max(d)));
 	atomic_store(&d->refused, true);
 }

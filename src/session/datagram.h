@@ -187,9 +187,12 @@ int datagram_seal(struct datagram *d, const struct iovec *pieces, size_t count, 
  */
 bool datagram_sent(struct datagram *d, size_t longest, uint64_t now_ms);
 
-/** datagram_refused() - The kernel would not send packets of datagram_packet_max(): fewer bytes from now on. As above
+/**
+ * datagram_refused() - The kernel would not send records of @record_len bytes for their length: fewer bytes from now on
+ *
+ * Nothing when packets that long have been given up already. As above.
  */
-void datagram_refused(struct datagram *d);
+void datagram_refused(struct datagram *d, size_t record_len);
 
 /** datagram_batch() - A new batch of datagrams begins */
 static inline void datagram_batch(struct datagram *d)
@@ -197,10 +200,14 @@ static inline void datagram_batch(struct datagram *d)
 	d->answered = 0;
 }
 
-/** datagram_batch_done() - It ends: what has been opened so far may be read by others */
+/**
+ * datagram_batch_done() - It ends: what has been opened so far may be read by others
+ *
+ * A record that was forged counts like one that was opened: so a rekey comes long before the limit of forgeries.
+ */
 static inline void datagram_batch_done(struct datagram *d)
 {
-	atomic_store_explicit(&d->rx_records, d->opener.records, memory_order_relaxed);
+	atomic_store_explicit(&d->rx_records, d->opener.records + d->opener.failed, memory_order_relaxed);
 	atomic_store_explicit(&d->rx_bytes, d->opener.bytes, memory_order_relaxed);
 }
 

@@ -439,7 +439,7 @@ int session_control(struct session *s, struct channel *c, const struct frame *f,
 			return ERR_MISSING;
 		if (f->len != FRAME_CHANNEL_LEN)
 			return ERR_PROTO;
-		s->io->ask(s, f->payload[0] == FRAME_BY_DATAGRAM);
+		s->wish = f->payload[0] == FRAME_BY_DATAGRAM ? WISH_DATAGRAMS : WISH_STREAM;
 		return 0;
 	case FRAME_REKEY:
 		if (s->side != SESSION_CLIENT || !s->overlap)
@@ -607,12 +607,22 @@ static void usage(struct session *s, uint64_t *records, uint64_t *bytes)
 	*bytes = *bytes > opened_bytes ? *bytes : opened_bytes;
 }
 
+static bool is_used_up(struct session *s)
+{
+	bool used_up;
+
+	pthread_mutex_lock(&s->tx_lock);
+	used_up = s->used_up;
+	pthread_mutex_unlock(&s->tx_lock);
+	return used_up;
+}
+
 static void tick_rekey(struct session *s, uint64_t now_ms)
 {
 	bool initiator = s->side == SESSION_CLIENT;
 	uint64_t records, bytes;
 
-	if (rekey_expired(&s->rekey, now_ms) && !s->current && session_keeps_datagrams(s))
+	if (!s->current && session_keeps_datagrams(s) && (rekey_expired(&s->rekey, now_ms) || is_used_up(s)))
 		session_end_generation(s);
 	if (!s->current || s->next || s->leaving)
 		return;
@@ -732,8 +742,19 @@ static uint64_t next_deadline(const struct session *s)
 	return at;
 }
 
+/* Of all that the peer has wished since the last tick, the last: each costs a letter to every loop with a flow. */
+static void tick_wish(struct session *s)
+{
+	enum session_wish wish = s->wish;
+
+	s->wish = WISH_NONE;
+	if (wish != WISH_NONE)
+		s->io->ask(s, wish == WISH_DATAGRAMS);
+}
+
 uint64_t session_tick(struct session *s, uint64_t now_ms)
 {
+	tick_wish(s);
 	if (s->current && !s->ending)
 		tick_dpd(s, s->current, now_ms);
 	if (s->next && now_ms >= s->next->close_ms)

@@ -49,6 +49,9 @@ struct session;
 
 enum session_side { SESSION_GATEWAY, SESSION_CLIENT };
 
+/* By what the peer wants packets, since the last tick. */
+enum session_wish { WISH_NONE, WISH_STREAM, WISH_DATAGRAMS };
+
 enum {
 	SESSION_HOLD_MS = 200,     /* the new stream's data waits this long for the old one's END */
 	SESSION_LINGER_MS = 5000,  /* an old stream that does not end is closed */
@@ -131,6 +134,7 @@ struct session {
 	uint64_t keep_until_ms; /* without stream: over at this time */
 	unsigned keep_seconds;  /* 0: for ever */
 	unsigned idle_seconds;  /* 0: no limit */
+	enum session_wish wish; /* CHANNEL has come */
 	bool ending;            /* session_end() was called */
 	bool away;              /* no stream has carried traffic since the session began or was lost */
 	bool by_datagram;       /* packets go by datagrams; what events->transport has told */

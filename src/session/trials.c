@@ -20,10 +20,14 @@ static unsigned bucket_of(const struct trials *t, const struct addr *source)
 	return (unsigned)(addr_hash(t->key, &network.addr) % TRIALS_BUCKETS);
 }
 
+/* Another worker may have looked at its clock a moment later. */
 static void fill(struct trials *t, unsigned bucket, uint64_t now_ms)
 {
-	uint64_t due = (now_ms - t->buckets[bucket].filled_ms) / MS_PER_TRIAL;
+	uint64_t due;
 
+	if (now_ms <= t->buckets[bucket].filled_ms)
+		return;
+	due = (now_ms - t->buckets[bucket].filled_ms) / MS_PER_TRIAL;
 	t->buckets[bucket].filled_ms += due * MS_PER_TRIAL;
 	t->buckets[bucket].left =
 		due >= TRIALS_BURST ? TRIALS_BURST : lesser(t->buckets[bucket].left + (unsigned)due, TRIALS_BURST);

@@ -19,7 +19,7 @@ enum {
 	TRIALS_BUCKETS = 256,
 };
 
-/* One worker's. */
+/* Of all workers; whoever asks holds the lock around it. */
 struct trials {
 	uint64_t key; /* random: nobody chooses whose bucket to empty */
 	struct {

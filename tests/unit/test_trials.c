@@ -63,6 +63,19 @@ static void bucket_fills_with_time_and_no_higher(void **state)
 	assert_int_equal(empty(&a, late), 0);
 }
 
+/* Two workers look at their clocks one behind the other and come in the other order. */
+static void time_that_goes_back_fills_nothing(void **state)
+{
+	struct addr a = address("192.0.2.1");
+
+	(void)state;
+	empty(&a, START);
+	assert_int_equal(empty(&a, START + 62), 2);
+	assert_int_equal(empty(&a, START + 61), 0);
+	assert_int_equal(empty(&a, START), 0);
+	assert_int_equal(empty(&a, START + 93), 1);
+}
+
 /* However often it is asked in between. */
 static void asking_does_not_keep_it_empty(void **state)
 {
@@ -101,6 +114,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(datagram_costs_eight_at_most, begin),
 		cmocka_unit_test_setup(bucket_fills_with_time_and_no_higher, begin),
+		cmocka_unit_test_setup(time_that_goes_back_fills_nothing, begin),
 		cmocka_unit_test_setup(asking_does_not_keep_it_empty, begin),
 		cmocka_unit_test_setup(sources_do_not_pay_for_each_other, begin),
 		cmocka_unit_test_setup(network_of_ipv6_is_one_source, begin),
