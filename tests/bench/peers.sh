@@ -45,13 +45,13 @@ is_empty()
 # not_there WHY / not_up WHY: for the last line of a peer's function
 not_there()
 {
-	why=$1
+	export why=$1
 	return 2
 }
 
 not_up()
 {
-	why=$1
+	export why=$1
 	return 1
 }
 
@@ -107,13 +107,10 @@ relay_up()
 # adit_up TRANSPORT AEAD
 adit_up()
 {
-	local listen='( { address = "*"; port = 443; } )' file
+	local listen='( { address = "*"; port = 443; } )'
 	[[ $1 != dtls ]] || listen='( { address = "*"; port = 443; datagrams = true; } )'
 	server_config gw vpn.bench "listen=$listen" "aead=\"$2\"" "tunnel.mtu=$INNER_MTU"
 	client_config alice alice 192.0.2.1:443 'trust.name="vpn.bench"' "transport=\"$1\"" "aead=\"$2\""
-	for file in gw alice; do
-		adit_takes "$WORK/$file.conf" || return
-	done
 	start_adit gw gw server -c "$WORK/gw.conf"
 	wait_event gw 10 event=ready >/dev/null || not_up "the gateway is not ready" || return
 	start_adit alice client client -c "$WORK/alice.conf"
@@ -122,16 +119,6 @@ adit_up()
 	say note "$peer" "$(version_of "$ADIT" version), $(ctl gw status --json | json_field aead)"
 	target=10.20.0.1
 	try 5 answers $target || not_up "no answer"
-}
-
-# adit_takes FILE: what needs a later version is not there; any other fault is ours
-adit_takes()
-{
-	why=$("$ADIT" check "$1" 2>&1) && return
-	why=${why%%$'\n'*}
-	why=${why#*.conf:*: } # file and line
-	[[ $why != *later\ version* ]] || return 2
-	return 1
 }
 
 adit_carries_by()

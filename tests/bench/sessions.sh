@@ -119,7 +119,7 @@ memory_kib()
 
 session_measure_rekey()
 {
-	rekey_cost && rekey_flows dtls && rekey_flows tls
+	rekey_cost && rekey_flows dtls dtls && rekey_flows tls tls && rekey_flows udp dtls -u -b 5G -l 1372
 }
 
 rekey_cost()
@@ -153,25 +153,27 @@ rekey_run()
 	try 2 adit_carries_by dtls || not_up "packets no longer go by dtls"
 }
 
-# rekey_flows TRANSPORT: a TCP flow without and one with a rekey a second, each twice; the order meets what drifts
+# rekey_flows NAME TRANSPORT OPTION...: a flow of iperf3 without and one with a rekey a second, each twice; the order meets
+# what drifts
 rekey_flows()
 {
-	local kind rate again
+	local kind rate again name=$1 transport=$2
+	shift 2
 	local -A sum=([plain]=0 [rekey]=0) interval=([plain]=86400 [rekey]=1)
 	target=10.20.0.1
 	server_config gw vpn.bench # as users have it: on all cores
 	start_adit gw gw server -c "$WORK/gw.conf"
 	wait_event gw 10 event=ready >/dev/null || not_up "the gateway is not ready" || return
 	for kind in plain rekey rekey plain; do
-		rekey_flow "$1" "${interval[$kind]}" || return
-		emit "$kind$1" "$rate" "$again"
+		rekey_flow "$transport" "${interval[$kind]}" "$@" || return
+		emit "$kind$name" "$rate" "$again"
 		sum[$kind]=$(awk -v a="${sum[$kind]}" -v b="$rate" 'BEGIN { print a + b }')
 	done
-	emit "rekeyratio$1" "$(per "${sum[rekey]}" "${sum[plain]}")"
+	emit "rekeyratio$name" "$(per "${sum[rekey]}" "${sum[plain]}")"
 	peer_down
 }
 
-# rekey_flow TRANSPORT SECONDS: by a client that rekeys so often; leaves the Mbit/s in $rate, and in $again what was sent again
+# rekey_flow TRANSPORT SECONDS OPTION...: by a client that rekeys so often; leaves the Mbit/s in $rate, and in $again what was sent again
 rekey_flow()
 {
 	local before length=$((seconds + 2))
@@ -182,7 +184,7 @@ rekey_flow()
 	start iperf3-5201 gw iperf3 -s --one-off
 	try 5 listens gw tcp 5201 || not_up "iperf3 does not listen" || return
 	before=$(generation_now)
-	flow 5201 -t $length
+	flow 5201 -t $length "${@:3}"
 	read -r rate again < <(flows_result 5201) || not_up "iperf3 has no result" || return
 	(($2 > 1 || $(generation_now) - before >= length / 2)) || not_up "the rekeys did not come" || return
 	wait_exit iperf3-5201

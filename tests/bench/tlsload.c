@@ -46,6 +46,7 @@ enum {
 	PATH_MTU = 1400,
 	KIND_DPD_REQ = 3, /* docs/protocol.md, section 8.5 */
 	KIND_DPD_RESP = 4,
+	QUESTIONS = 2,
 	KIND_KEEPALIVE = 7,
 };
 
@@ -60,6 +61,8 @@ struct client {
 	enum stage stage;
 	unsigned char psk[PSK_LEN];
 	double datagrams_since, word_since;
+	bool heard;        /* our question is answered */
+	unsigned answered; /* questions of the gateway */
 	size_t reply_len;
 	char reply[REPLY_MAX + 1];
 };
@@ -303,6 +306,8 @@ static void begin_datagrams(struct client *c, const unsigned char *id, size_t id
 	SSL_set_app_data(c->ssl, c);
 	SSL_set_connect_state(c->ssl);
 	c->stage = STAGE_DATAGRAMS;
+	c->heard = false;
+	c->answered = 0;
 	c->datagrams_since = now();
 }
 
@@ -344,18 +349,32 @@ static void shake_by_datagrams(struct client *c)
 		fail(c);
 }
 
+/* As openconnect does: without what came. */
+static void answer(struct client *c)
+{
+	static const unsigned char word = KIND_DPD_RESP;
+
+	c->answered++;
+	if (SSL_write(c->ssl, &word, 1) <= 0)
+		fail(c);
+}
+
+/* The gateway, too, asks: whether packets of full length pass, by a long request and a short one. */
 static void await_answer(struct client *c)
 {
 	int r;
 
-	while ((r = SSL_read(c->ssl, c->reply, REPLY_MAX)) > 0) {
-		if (c->reply[0] != KIND_DPD_RESP)
+	while (c->stage == STAGE_WORD && (r = SSL_read(c->ssl, c->reply, REPLY_MAX)) > 0) {
+		if (c->reply[0] == KIND_DPD_REQ)
+			answer(c);
+		c->heard |= c->reply[0] == KIND_DPD_RESP;
+		if (c->stage != STAGE_WORD || !c->heard || c->answered < QUESTIONS)
 			continue;
 		rest(c);
 		done++;
 		return;
 	}
-	if (!wants_more(c, r))
+	if (c->stage == STAGE_WORD && !wants_more(c, r))
 		fail(c);
 }
 

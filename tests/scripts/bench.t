@@ -56,7 +56,7 @@ run()
 {
 	printf 'fact\trounds\t3\n'
 	printf 'note\tadit-tls\t0.1.0, evp\n'
-	printf 'absent\tadit-dtls\tneeds the datagram channel of a later version\n'
+	printf 'absent\tadit-dtls\tis not installed\n'
 	printf 'fault\t2\ton\trelay-tcp\tno <answer>\n'
 	run veth up 1000 1010 1005
 	run adit-tls up 500 700/12 600
@@ -87,7 +87,7 @@ check "median, range and ratios: to the cable, to OpenVPN, to the better of ocse
 check "where less is better, the better one is the lower" has adit-tls 1.00 1.00 1.00 10.00 - 0.50
 check "all medians are seen at a glance" has adit-tls 600 - - - - - - - 1.00
 check "what is not there is said" has adit-dtls - - - - - - 'not available'
-check "with its reason" has 'adit-dtls: not available: needs the datagram channel'
+check "with its reason" has 'adit-dtls: not available: is not installed'
 check "a fault is said" has 'FAULT in round 2, relay-tcp: no <answer>'
 check "handshakes are compared with their ceiling" has 'part of that' % 25
 check "a calm cable is no reason for doubt" fails has DOUBTFUL
