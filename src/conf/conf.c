@@ -41,8 +41,6 @@ static void print_key(const struct schema_key *key)
 	else
 		printf("optional");
 	printf("; %s", key->help);
-	if (key->later.needs)
-		printf(" (needs %s of a later version)", key->later.needs);
 	printf("\n");
 }
 

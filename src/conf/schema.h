@@ -49,10 +49,6 @@ struct schema_key {
 	size_t offset2;       /* second destination, 0: none */
 	size_t item_size;     /* of a list of groups */
 	enum conf_pem pem;    /* of PEM: which one */
-	struct {
-		const char *needs; /* the part of a later version without which other values mean nothing; NULL: none */
-		const char *accepted[2]; /* the values taken until then */
-	} later;
 	const char *help;
 };
 

@@ -310,41 +310,6 @@ static bool type_fits(const struct schema_key *key, const config_setting_t *sett
 	}
 }
 
-/* Accepted: the values of a key of a later version that already mean something. */
-static bool accepted_now(const struct place *p)
-{
-	const struct schema_key *key = p->key;
-	char value[FOUND_LEN];
-	const char *text = p->text;
-	size_t i;
-
-	if (!text) {
-		value_text(p->source, p->setting, value);
-		text = value;
-	}
-	for (i = 0; i < sizeof(key->later.accepted) / sizeof(key->later.accepted[0]); i++)
-		if (key->later.accepted[i] && !strcmp(key->later.accepted[i], text))
-			return true;
-	return false;
-}
-
-/* What no version takes is refused by the rules of its type. */
-static bool known_value(const struct place *p)
-{
-	if (p->key->type == SCHEMA_INT)
-		return in_range(p);
-	return !p->key->words[0] || schema_word(p->key, p->text) >= 0;
-}
-
-static void refuse_later(const struct place *p)
-{
-	char text[FOUND_LEN];
-
-	value_text(p->source, p->setting, text);
-	source_report(p->source, p->setting, p->key->name, "%s needs %s of a later version; leave it out", text,
-		      p->key->later.needs);
-}
-
 int setter_store_text(char *at, const char *text)
 {
 	char *copy = strdup(text), *old;
@@ -370,10 +335,6 @@ void setter_run(const struct place *p)
 {
 	if (!type_fits(p->key, p->setting)) {
 		setter_refuse(p);
-		return;
-	}
-	if (p->key->later.needs && known_value(p) && !accepted_now(p)) {
-		refuse_later(p);
 		return;
 	}
 	/* "" says none, which is the default wherever it is allowed. */

@@ -204,17 +204,6 @@ int sock_local(int fd, struct endpoint *out)
 	return 0;
 }
 
-int sock_remote(int fd, struct endpoint *out)
-{
-	union sock_name name = { 0 };
-	socklen_t len = sizeof(name);
-
-	if (getpeername(fd, &name.any, &len) < 0)
-		return ERR_SYS;
-	*out = sock_name_decode(&name);
-	return 0;
-}
-
 ssize_t sock_recv(int fd, uint8_t *data, size_t cap)
 {
 	ssize_t n;

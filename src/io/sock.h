@@ -58,9 +58,8 @@ int sock_connect(int fd, const struct endpoint *to);
 /** sock_error() - Take the pending error of a socket: 0, or ERR_SYS with errno set */
 int sock_error(int fd);
 
-/** sock_local() / sock_remote() - Its own and its peer's end, mapped addresses as IPv4. Return: 0 or ERR_SYS */
+/** sock_local() - Its own end, a mapped address as IPv4. Return: 0 or ERR_SYS */
 int sock_local(int fd, struct endpoint *out);
-int sock_remote(int fd, struct endpoint *out);
 
 /** sock_recv() - Read what is there. Return: bytes, ERR_AGAIN, ERR_EOF, or ERR_SYS */
 ssize_t sock_recv(int fd, uint8_t *data, size_t cap);

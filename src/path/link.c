@@ -267,16 +267,6 @@ int link_join(struct link *l, struct channel *c, unsigned dpd_s, unsigned keep_s
 	return 0;
 }
 
-struct session *link_session(struct link *l)
-{
-	return l->session;
-}
-
-struct path *link_path(const struct link *l)
-{
-	return l->path;
-}
-
 void link_touch(struct link *l)
 {
 	uint64_t now = clock_ms(), deadline;

@@ -29,12 +29,6 @@ int link_attach(struct link *l, struct channel *c, unsigned dpd_s, unsigned keep
 /** link_join() - session_join() likewise. Return: 0, ERR_SYS, or what session_join() says (@c stays the caller's) */
 int link_join(struct link *l, struct channel *c, unsigned dpd_s, unsigned keep_s);
 
-/** link_session() - The session, or NULL */
-struct session *link_session(struct link *l);
-
-/** link_path() - The worker's path */
-struct path *link_path(const struct link *l);
-
 /** link_touch() - Something about the session changed: tick it and set the timer */
 void link_touch(struct link *l);
 
