@@ -111,16 +111,14 @@ static void check_length(struct aead_key *one, struct aead_key *two, size_t len)
 	assert_memory_equal(opened, text, len);
 }
 
-static void check_backends(enum aead_cipher cipher, size_t step)
+static void check_backends(enum aead_cipher cipher)
 {
 	struct aead_key *one, *two;
 
 	for (unsigned a = 0; a < backends; a++) {
 		one = key_of(a, cipher, secret);
 		two = key_of(backends - 1 - a, cipher, secret);
-		for (size_t len = 0; len <= LEN_MAX; len += len < 300 ? 1 : step)
-			check_length(one, two, len);
-		for (size_t len = LEN_MAX - 64; len <= LEN_MAX; len++)
+		for (size_t len = 0; len <= LEN_MAX; len++)
 			check_length(one, two, len);
 		aead_key_free(one);
 		aead_key_free(two);
@@ -130,9 +128,9 @@ static void check_backends(enum aead_cipher cipher, size_t step)
 static void backends_open_what_the_other_has_sealed(void **state)
 {
 	(void)state;
-	check_backends(AEAD_AES_128_GCM, 7);
-	check_backends(AEAD_AES_256_GCM, 61);
-	check_backends(AEAD_CHACHA20_POLY1305, 61);
+	check_backends(AEAD_AES_128_GCM);
+	check_backends(AEAD_AES_256_GCM);
+	check_backends(AEAD_CHACHA20_POLY1305);
 }
 
 static void in_place_is_the_same(void **state)
