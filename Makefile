@@ -102,6 +102,11 @@ $(OWN_PROBES): $(BUILD)/netns/%: tests/netns/%.c $(BUILD)/unit.a
 
 $(BUILD)/netns/memscan: NETNS_LIBS := -lcrypto
 
+build/netns/refuse_gso.so: tests/netns/refuse_gso.c
+	$(call say,CC,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_CPPFLAGS) -std=gnu11 $(filter-out -Wmissing-prototypes,$(WARN)) -O2 -fPIC -shared -o $@ $<
+
 $(BUILD)/netns/%: tests/netns/%.c
 	$(call say,CC,$@)
 	$(Q)mkdir -p $(@D)
@@ -120,8 +125,8 @@ $(BUILD)/bench/%: tests/bench/%.c
 
 bench-tools: $(BENCH_TOOLS)
 
-# Scenarios in network namespaces, as root. Those that judge times or load the machine run alone, those that count the
-# losses of stock peers in a pair; stall.t says nothing under a sanitizer, which slows all, nor lib.t, which is about the
+# Scenarios in network namespaces, as root. Those that need the machine, to load it or to be fast, run alone, those that
+# count the losses of stock peers in a pair, the others judge no time that these few beside them could spoil; stall.t says nothing under a sanitizer, which slows all, nor lib.t, which is about the
 # helper. The operator's side is the plain build everywhere: it is run very often. Fifteen minutes are more than any of
 # them takes.
 NETNS_JOBS ?= 4
@@ -130,10 +135,10 @@ NETNS_PAIR := $(addprefix tests/netns/,ocserv.t openconnect.t)
 NETNS_REST := $(filter-out $(NETNS_ALONE) $(NETNS_PAIR) $(if $(SAN),%/lib.t),$(sort $(wildcard tests/netns/*.t)))
 NETNS_RUN = ADIT=$(BUILD)/adit ADIT_CTL=build/adit ADIT_KEYLOG=$(SAN_BUILD)/keylog/adit \
 	UDPCOUNT=$(BUILD)/netns/udpcount PROBE=$(BUILD)/netns/monitor_probe MEMSCAN=$(BUILD)/netns/memscan \
-	OFFLOAD_PROBE=$(BUILD)/netns/offload_probe \
+	OFFLOAD_PROBE=$(BUILD)/netns/offload_probe REFUSE_GSO=build/netns/refuse_gso.so \
 	$(PROVE) --exec 'timeout -k 30 900'
 
-netns: $(BUILD)/adit $(BUILD)/netns/udpcount $(BUILD)/netns/memscan $(OWN_PROBES)
+netns: $(BUILD)/adit $(BUILD)/netns/udpcount $(BUILD)/netns/memscan build/netns/refuse_gso.so $(OWN_PROBES)
 	$(Q)$(MAKE) --no-print-directory KEYLOG=1 all
 	$(Q)$(MAKE) --no-print-directory KEYLOG=0 SAN= all
 	$(Q)status=0; \
@@ -145,7 +150,7 @@ script-tests: all $(BUILD)/netns/udpcount $(BENCH_TOOLS)
 
 # Fuzz targets for what strangers and peers send: rooms of pure bytes, and what those need, instrumented, in objects of
 # their own.
-FUZZ_SECONDS ?= 5
+FUZZ_SECONDS ?= 60
 FUZZ_FLAGS := -g -O1 -fno-omit-frame-pointer -fno-sanitize-recover=all
 FUZZ_OBJS := $(patsubst src/%.c,$(BUILD)/fuzz/obj/%.o,$(filter src/base/% src/ip/% src/crypto/% src/wire/%,$(SRCS)))
 
@@ -160,7 +165,9 @@ $(FUZZERS): $(BUILD)/fuzz/fuzz_%: tests/fuzz/fuzz_%.c tests/fuzz/fuzz.h $(FUZZ_O
 	$(Q)$(CLANG) $(ALL_CPPFLAGS) -std=gnu11 $(WARN) $(FUZZ_FLAGS) -fsanitize=fuzzer,address,undefined \
 		-o $@ $< $(FUZZ_OBJS) $(shell pkg-config --libs expat openssl) -lhttp_parser
 
+# All side by side, until they are interrupted.
 fuzz: $(FUZZERS)
+	$(Q)$(MAKE) --no-print-directory -j $(words $(FUZZERS)) FUZZ_SECONDS=0 fuzz-check
 
 # New inputs and crashes stay in the build directory; the corpus in the tree is only read.
 FUZZ_RUNS := $(FUZZERS:$(BUILD)/fuzz/fuzz_%=fuzz-run-%)

@@ -388,6 +388,14 @@ ctl()
 	"$ADIT_CTL" "$command" --socket "$WORK/$label.sock" "$@"
 }
 
+# strays LABEL: what it has dropped of records that came twice, late, or under keys that it has not
+strays()
+{
+	ctl "$1" status --json | jq -r '.counters.ingress | to_entries
+		| map(select((.key | test("drop_(record|epoch|replay|tag|hello|cookie|app_id|stray)")) and .value > 0))
+		| map("\(.key)+\(.value)") | join(" ")'
+}
+
 # wait_event LABEL SECONDS FIELD=PATTERN...: until the adit of that label reports such an event, and prints it. What
 # lives already is reported first, so 'event=up|session' means "up by now". Patterns: see tests/netns/await.
 wait_event()

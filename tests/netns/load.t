@@ -39,14 +39,6 @@ goes_by()
 	[[ $(session_field gw transport) = "$1" && $(session_field alice transport) = "$1" ]]
 }
 
-# strays LABEL: what it has dropped of records that came twice, late, or under keys that it has not
-strays()
-{
-	ctl "$1" status --json | jq -r '.counters.ingress | to_entries
-		| map(select((.key | test("drop_(record|epoch|replay|tag|hello|cookie|app_id)")) and .value > 0))
-		| map("\(.key)+\(.value)") | join(" ")'
-}
-
 counter()
 {
 	ctl "$1" status --json | json_field "counters/$2"

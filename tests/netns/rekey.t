@@ -81,14 +81,6 @@ goes_by()
 	[[ $(session gw "$1" transport) = "$2" && $(session "$1" vpn.test transport) = "$2" ]]
 }
 
-# strays LABEL: what it has dropped of records that came twice, late, or under keys that it has not
-strays()
-{
-	ctl "$1" status --json | jq -r '.counters.ingress | to_entries
-		| map(select((.key | test("drop_(record|epoch|replay|tag|hello|cookie|app_id)")) and .value > 0))
-		| map("\(.key)+\(.value)") | join(" ")'
-}
-
 # counter LABEL NAME
 counter()
 {

@@ -9,6 +9,8 @@
 # shellcheck source=tests/netns/lib.sh
 . "$(dirname "$0")/lib.sh"
 needs_programs openconnect
+REFUSE_GSO=$(realpath -m "${REFUSE_GSO:-$repo/build/netns/refuse_gso.so}")
+[[ -f $REFUSE_GSO || $ADIT = *san-* ]] || bail_out "$REFUSE_GSO is not built"
 
 make_ns gw alice bob oc
 link_ns gw 192.0.2.1/24 alice 192.0.2.2/24
@@ -69,6 +71,26 @@ for at in neither gw client both; do
 	stop bob
 	stop gw
 done
+
+# A kernel that takes the offloads and then refuses what is written: from then on packets are written one by one. What is
+# preloaded would come in front of a sanitizer, which will not have that.
+if [[ $ADIT != *san-* ]]; then
+	LD_PRELOAD=$REFUSE_GSO start_server gw gw vpn.test
+	for name in alice bob; do
+		LD_PRELOAD=$REFUSE_GSO start_client $name $name $name "${outer[$name]}:443" 'trust.name="vpn.test"' "transport=\"${by[$name]}\""
+		check "super-packets refused: a tunnel of $name" try 15 goes_by $name "${by[$name]}"
+		flows $name gw 10.20.0.1
+		flows gw $name "$(address $name 4)"
+		is "nothing was dropped at $name" "$(drops $name)" '[{},{}]'
+		is "which tells that it goes on without" "$(offloads $name)" '[false,false]'
+		is "and has logged it once for each kind" "$(grep -c 'kernel refuses super-packets' "$WORK/$name.log")" 2
+	done
+	is "nor at the gateway" "$(drops gw)" '[{},{}]'
+	is "which goes on without, too" "$(offloads gw)" '[false,false]'
+	stop alice
+	stop bob
+	stop gw
+fi
 
 start_server gw gw vpn.test
 start oc oc openconnect --non-inter --no-dtls --cafile "$PKI/ca.crt" --resolve vpn.test:198.51.100.1 -c "$PKI/issued/oc.crt" \
