@@ -40,8 +40,8 @@ drops_much()
 }
 
 # Beside the flood the other's flow keeps this part of what it has alone, one in so many; no answer takes longer.
-part=4 soon=100
-[[ $ADIT != *san-* ]] || part=20 soon=1000 # slowed as all is then
+part=10 soon=300
+[[ $ADIT != *san-* ]] || part=50 soon=3000 # slowed as all is then
 
 # flow_rate NAME: Mbit/s of a TCP flow to the fast client, or nothing
 flow_rate()
