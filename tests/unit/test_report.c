@@ -99,11 +99,12 @@ static json_t *datagrams_of(struct session *s)
 
 static void session_tells_of_its_datagrams_or_why_there_are_none(void **state)
 {
-	struct datagram d = { .state = DATAGRAM_UP, .sealer.cipher = AEAD_AES_256_GCM, .since_ms = clock_ms() - 37500 };
+	static struct datagram d = { .state = DATAGRAM_UP, .sealer.cipher = AEAD_AES_256_GCM }; /* aligned */
 	struct session s = a_session();
 	json_t *o;
 
 	(void)state;
+	d.since_ms = clock_ms() - 37500;
 	s.no_datagram = "no hello";
 	o = datagrams_of(&s);
 	assert_text(o, "obstacle", "no hello");
