@@ -17,33 +17,8 @@ take_precedence
 make_ns gw alice
 link_ns gw 192.0.2.1/24 alice 192.0.2.2/24
 make_pki vpn.test alice
-for ns in gw alice; do
-	in_ns $ns nft -f - <<-END
-		table inet t {
-			counter out {}
-			chain output { type filter hook output priority 0; udp dport 443 counter name out; udp sport 443 counter name out; }
-		}
-	END
-done
-
-# deaf on|off: neither end hears datagrams. They vanish on arrival: a rule at the output would be an error to the sender.
-deaf()
-{
-	local ns
-	for ns in gw alice; do
-		if [[ $1 = on ]]; then
-			in_ns $ns nft 'add table inet deaf; add chain inet deaf c { type filter hook input priority -10; };
-				add rule inet deaf c udp dport 443 drop; add rule inet deaf c udp sport 443 drop'
-		else
-			in_ns $ns nft delete table inet deaf
-		fi
-	done
-}
-
-datagrams_out() # NS
-{
-	in_ns "$1" nft -j list counter inet t out | jq '.nftables[] | select(.counter) | .counter.packets'
-}
+count_datagrams gw
+count_datagrams alice
 
 # sends_datagrams NS...: whether each has sent many within half a second
 sends_datagrams()
@@ -114,13 +89,13 @@ count_start up alice gw 10.88.0.1 5001 $RATE 60
 count_start down gw alice "$ipv4" 5002 $RATE 60
 check "packets flow by datagrams" try 5 sends_datagrams gw alice
 mark_events alice
-deaf on
+deafen gw alice
 check "the client notices" wait_record alice 5 event=transport
 is "status tells what is in the way" "$(session datagrams.obstacle)" "nothing comes back"
 check "a third flow passes" in_ns alice ping -c 2 -i 0.1 -W 2 10.88.0.1
 check "ocserv sends by the stream" fails sends_datagrams gw
 mark_events alice
-deaf off
+undeafen gw alice
 since=${EPOCHREALTIME/[.,]/}
 check "when datagrams pass again, both ends are back" try $((back_ms / 1000)) sends_datagrams gw alice
 back=$(((${EPOCHREALTIME/[.,]/} - since) / 1000))
@@ -134,13 +109,13 @@ check_gap down
 count_start lonely gw alice "$ipv4" 5003 $RATE 60
 check "packets flow down" try 5 sends_datagrams gw
 mark_events alice
-deaf on
+deafen gw alice
 in_ns alice ping -c 1 -W 0.1 10.88.0.1 >/dev/null
 check "the client notices" wait_record alice 5 event=transport
 sleep 0.5
 check "ocserv sends by the stream" fails sends_datagrams gw
 mark_events alice
-deaf off
+undeafen gw alice
 check "it comes back" wait_record alice 10 event=transport
 check "and ocserv" try 5 sends_datagrams gw
 count_stop lonely
@@ -150,12 +125,12 @@ check_gap lonely
 count_start lonely gw alice "$ipv4" 5003 $RATE 60
 check "packets flow down" try 5 sends_datagrams gw
 mark_events alice
-deaf on
-in_ns gw nft delete table inet deaf
+deafen gw alice
+undeafen gw
 in_ns alice ping -c 1 -W 0.1 10.88.0.1 >/dev/null
 check "the client notices" wait_record alice 5 event=transport
 sleep 4 # a probe and its failure
-in_ns alice nft delete table inet deaf
+undeafen alice
 count_stop lonely
 check_gap lonely
 is "the session was never lost" "$(ctl alice status --json | jq .counters.streams_lost)" 0

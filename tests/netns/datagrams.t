@@ -24,44 +24,6 @@ goes_by()
 	[[ $(transport "$1" "$2") = "$3" ]]
 }
 
-# drops LABEL: its drop counters that are not zero
-drops()
-{
-	ctl "$1" status --json | jq -c '.counters | [.egress, .ingress] | map(with_entries(
-		select((.key | startswith("drop_")) and (.key | test("link_local|multicast") | not) and .value > 0)))'
-}
-
-# datagrams_out NS: how many datagrams of the tunnel have gone out of it
-datagrams_out()
-{
-	in_ns "$1" nft -j list counter inet t out | jq '.nftables[] | select(.counter) | .counter.packets'
-}
-
-count_datagrams()
-{
-	in_ns "$1" nft -f - <<-END
-		table inet t {
-			counter out {}
-			chain output { type filter hook output priority 0; udp dport 443 counter name out; udp sport 443 counter name out; }
-		}
-	END
-}
-
-# hole on|off: whether datagrams between gw and alice vanish, in both directions. They do on arrival: a rule at the output
-# would be an error to the sender.
-hole()
-{
-	local ns
-	for ns in gw alice; do
-		if [[ $1 = on ]]; then
-			in_ns $ns nft 'add table inet hole; add chain inet hole c { type filter hook input priority -10; };
-				add rule inet hole c udp dport 443 drop; add rule inet hole c udp sport 443 drop'
-		else
-			in_ns $ns nft delete table inet hole
-		fi
-	done
-}
-
 start_server gw gw vpn.test
 record_events gw
 start_client alice alice alice 192.0.2.1:443 'trust.name="vpn.test"'
@@ -82,7 +44,7 @@ mark_events gw
 count_start up alice gw 10.20.0.1 5001 500 60
 count_start down gw alice "$alice4" 5002 500 60
 check "packets flow" try 5 said up receiving
-hole on
+deafen gw alice
 check "the client notices" wait_record alice 5 event=transport
 check "the gateway notices, or is told" wait_record gw 5 event=transport name=alice
 check "the client sends by the stream" try 2 goes_by alice vpn.test tls
@@ -90,7 +52,7 @@ check "the gateway sends by the stream" try 2 goes_by gw alice tls
 check "the inner flow goes on" in_ns alice ping -c 2 -i 0.1 -W 2 10.20.0.1
 mark_events alice
 mark_events gw
-hole off
+undeafen gw alice
 since=${EPOCHREALTIME/[.,]/}
 check "when datagrams pass again, the client comes back" wait_record alice 10 event=transport
 check "and the gateway" wait_record gw 10 event=transport name=alice

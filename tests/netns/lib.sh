@@ -388,6 +388,48 @@ ctl()
 	"$ADIT_CTL" "$command" --socket "$WORK/$label.sock" "$@"
 }
 
+# drops LABEL: its drop counters that are not zero
+drops()
+{
+	ctl "$1" status --json | jq -c '.counters | [.egress, .ingress] | map(with_entries(
+		select((.key | startswith("drop_")) and (.key | test("link_local|multicast") | not) and .value > 0)))'
+}
+
+# count_datagrams NS / datagrams_out NS: count those of the tunnel that go out there; how many it are by now
+count_datagrams()
+{
+	in_ns "$1" nft -f - <<-END
+		table inet t {
+			counter out {}
+			chain output { type filter hook output priority 0; udp dport 443 counter name out; udp sport 443 counter name out; }
+		}
+	END
+}
+
+datagrams_out()
+{
+	in_ns "$1" nft -j list counter inet t out | jq '.nftables[] | select(.counter) | .counter.packets'
+}
+
+# deafen NS... / undeafen NS...: whether datagrams of the tunnel vanish on arrival there. A rule at the output would be an
+# error to the sender.
+deafen()
+{
+	local ns
+	for ns; do
+		in_ns "$ns" nft 'add table inet deaf; add chain inet deaf c { type filter hook input priority -10; };
+			add rule inet deaf c udp dport 443 drop; add rule inet deaf c udp sport 443 drop'
+	done
+}
+
+undeafen()
+{
+	local ns
+	for ns; do
+		in_ns "$ns" nft delete table inet deaf
+	done
+}
+
 # strays LABEL: what it has dropped of records that came twice, late, or under keys that it has not
 strays()
 {

@@ -25,13 +25,6 @@ flows()
 	is "$1 to $2, $3" "$("$repo/tests/netns/flow" "$NS-$1" "$NS-$2" "$3")" "tcp same, udp same"
 }
 
-# drops LABEL: its drop counters that are not zero
-drops()
-{
-	ctl "$1" status --json | jq -c '.counters | [.egress, .ingress] | map(with_entries(
-		select((.key | startswith("drop_")) and (.key | test("link_local|multicast") | not) and .value > 0)))'
-}
-
 # address LABEL FAMILY
 address()
 {
