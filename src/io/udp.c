@@ -272,6 +272,14 @@ int udp_send_batch(struct udp *u, const struct udp_batch *b, struct udp_sent *se
 	return r;
 }
 
+void udp_answer(struct udp *u, const struct udp_received *to, const uint8_t *data, size_t len)
+{
+	struct udp_batch batch = { .records = data, .len = len, .stride = len, .to = &to->peer, .from = &to->local };
+	struct udp_sent sent;
+
+	udp_send_batch(u, &batch, &sent);
+}
+
 /* ---- receiving ---- */
 
 struct incoming {

@@ -109,6 +109,9 @@ int udp_init(struct udp *u, int fd, bool gso, bool gro);
  */
 int udp_send_batch(struct udp *u, const struct udp_batch *b, struct udp_sent *sent);
 
+/** udp_answer() - Send one datagram back to where another came from; nobody minds if it is lost */
+void udp_answer(struct udp *u, const struct udp_received *to, const uint8_t *data, size_t len);
+
 /**
  * udp_recv_batch() - Receive what is there
  * @u:   socket

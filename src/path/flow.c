@@ -15,6 +15,7 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "crypto/dtls.h"
+#include "path/due.h"
 #include "path/egress.h"
 #include "path/ingress.h"
 #include "path/link.h"
@@ -34,13 +35,11 @@ struct flows {
 	flow_failed_fn *failed;        /* client */
 	const char *failure;           /* to be told */
 	bool over;                     /* nothing begins here any more */
-	bool late;                     /* the sockets come first, this once */
-	uint64_t due_ms;               /* of the timer; CLOCK_NEVER: nothing is due */
+	struct due due;                /* of the timer */
 	TAILQ_ENTRY(flows) of_session; /* under the session's tx_lock */
 	TAILQ_ENTRY(flows) of_path;
 };
 
-enum { LATE_MS = 100 };
 enum { FLOWS_MAX = 4 }; /* of a session on one loop: present, next, leaving, and one more */
 
 static _Atomic uint64_t last_serial;
@@ -71,18 +70,13 @@ struct flow *flow_find(struct path *p, const struct endpoint *peer)
 
 static void flows_tick(struct flows *fs, uint64_t now_ms);
 
-/*
- * The loop runs timers before it looks at sockets. When it was kept from running for long, what has arrived meanwhile
- * is read first: it may be the answer that the deadline was for, or the last records of a channel that is being left.
- */
 static void on_timer(uv_timer_t *timer)
 {
 	struct flows *fs = timer->data;
 	uint64_t now_ms = clock_ms();
 
-	fs->late = !fs->late && fs->due_ms != CLOCK_NEVER && now_ms > fs->due_ms + LATE_MS;
-	if (fs->late)
-		uv_timer_start(timer, on_timer, 1, 0); /* 0 would come before the sockets again */
+	if (due_is_late(&fs->due, now_ms))
+		uv_timer_start(timer, on_timer, 1, 0);
 	else
 		flows_tick(fs, now_ms);
 }
@@ -121,7 +115,7 @@ static struct flows *flows_get(struct path *p, struct session *s)
 	fs->path = p;
 	fs->session = s;
 	TAILQ_INIT(&fs->all);
-	fs->due_ms = CLOCK_NEVER;
+	fs->due.at_ms = CLOCK_NEVER;
 	fs->timer.data = fs;
 	uv_timer_init(p->loop, &fs->timer);
 	TAILQ_INSERT_TAIL(&p->flows, fs, of_path);
@@ -1072,7 +1066,7 @@ static void flows_tick(struct flows *fs, uint64_t now_ms)
 		flows_end(fs);
 		return;
 	}
-	fs->due_ms = at;
+	fs->due.at_ms = at;
 	if (at == CLOCK_NEVER) {
 		uv_timer_stop(&fs->timer);
 		return;

@@ -11,6 +11,7 @@
 
 #include "base/clock.h"
 #include "base/err.h"
+#include "path/due.h"
 #include "path/egress.h"
 #include "path/flow.h"
 #include "path/ingress.h"
@@ -19,8 +20,6 @@
 #include "session/channel.h"
 #include "session/session.h"
 #include "wire/records.h"
-
-enum { LATE_MS = 100 };
 
 struct port {
 	uv_poll_t poll;
@@ -36,8 +35,7 @@ struct link {
 	struct path *path;
 	struct session *session;
 	uv_timer_t timer;
-	uint64_t due_ms;
-	bool late;
+	struct due due;
 };
 
 static void on_ready(uv_poll_t *handle, int status, int events);
@@ -166,17 +164,12 @@ static void on_ready(uv_poll_t *handle, int status, int events)
 	link_touch(l);
 }
 
-/*
- * The loop runs timers before it looks at sockets. When we were kept from running for long, what the peer has sent
- * meanwhile is read first: it may be the answer that the deadline was for.
- */
 static void on_timer(uv_timer_t *handle)
 {
 	struct link *l = handle->data;
 
-	l->late = !l->late && clock_ms() > l->due_ms + LATE_MS;
-	if (l->late)
-		uv_timer_start(handle, on_timer, 1, 0); /* 0 would come before the sockets again */
+	if (due_is_late(&l->due, clock_ms()))
+		uv_timer_start(handle, on_timer, 1, 0);
 	else
 		link_touch(l);
 }
@@ -280,7 +273,7 @@ void link_touch(struct link *l)
 		uv_timer_stop(&l->timer);
 		return;
 	}
-	l->due_ms = deadline;
+	l->due.at_ms = deadline;
 	uv_update_time(l->path->loop);
 	uv_timer_start(&l->timer, on_timer, deadline > now ? deadline - now : 0, 0);
 }

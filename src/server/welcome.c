@@ -18,20 +18,12 @@ static enum verdict demand_cookie(struct worker *w, struct udp *u, const struct 
 				  const struct dtls_hello *hello, uint64_t now_ms)
 {
 	uint8_t cookie[DTLS_COOKIE_LEN], answer[DTLS_HELLO_VERIFY_LEN];
-	struct udp_batch batch = {
-		.records = answer,
-		.len = sizeof(answer),
-		.stride = sizeof(answer),
-		.to = &from->peer,
-		.from = &from->local,
-	};
-	struct udp_sent sent;
 
 	if (dtls_cookie_make(&w->server->cookie_secret, &from->peer.addr, from->peer.port, hello->id, hello->id_len,
 			     now_ms, cookie) < 0)
 		return DROP_COOKIE;
 	dtls_hello_verify(hello, cookie, answer);
-	udp_send_batch(u, &batch, &sent);
+	udp_answer(u, from, answer, sizeof(answer));
 	return PASS;
 }
 

@@ -251,17 +251,9 @@ static void send_hello_verify(struct udp *u, const struct udp_received *from, co
 {
 	static const uint8_t cookie[DTLS_COOKIE_LEN];
 	uint8_t answer[DTLS_HELLO_VERIFY_LEN];
-	struct udp_batch batch = {
-		.records = answer,
-		.len = sizeof(answer),
-		.stride = sizeof(answer),
-		.to = &from->peer,
-		.from = &from->local,
-	};
-	struct udp_sent sent;
 
 	dtls_hello_verify(hello, cookie, answer);
-	udp_send_batch(u, &batch, &sent);
+	udp_answer(u, from, answer, sizeof(answer));
 }
 
 /* The gateway's, who expects one client only. */
