@@ -102,12 +102,12 @@ static enum verdict write_super(struct path *p, const struct super *super)
 	struct tun_header header;
 
 	note_written(p, super->segments, super->len);
-	if (super->segments > 1 && !tun_takes(p, super->kind))
+	if (!tun_takes(p, super->kind))
 		return write_pieces(p, super);
 	offload_header(super, &header);
 	if (tun_write(p->write_fd, &header, super->packet, super->len) == 0)
 		return PASS;
-	if (super->segments == 1 || errno != EINVAL)
+	if (errno != EINVAL)
 		return DROP_TUN_WRITE;
 	stop_offload(p, header.gso_type);
 	return write_pieces(p, super);
@@ -157,8 +157,9 @@ static bool merge_next(struct path *p, const struct session *s, const struct fra
 	return coalesce_next(p->coalescer, (uint8_t *)f->payload, f->len, f->flags & FRAME_PARTIAL);
 }
 
-static enum verdict take_packet(struct path *p, const struct session *s, const struct frame *f, bool merge,
-				unsigned *packets)
+/* What comes as a super-packet goes as it is, behind what waits; what comes packet by packet is merged before it is
+ * written. */
+static enum verdict take_packet(struct path *p, const struct session *s, const struct frame *f, unsigned *packets)
 {
 	struct super super;
 	enum verdict v = check(p, s, f, &super);
@@ -166,18 +167,18 @@ static enum verdict take_packet(struct path *p, const struct session *s, const s
 	if (v != PASS)
 		return v;
 	*packets = super.segments;
-	if (!merge)
+	if (super.segments > 1) {
+		coalesce_flush(p->coalescer);
 		return write_super(p, &super);
+	}
 	coalesce_add(p->coalescer, &super);
 	return PASS;
 }
 
-/* What comes as super-packets goes as it is; what comes packet by packet is merged before it is written. */
-static void ingress_packet(struct path *p, const struct session *s, const struct frame *f, bool merge,
-			   struct tally *tally)
+static void ingress_packet(struct path *p, const struct session *s, const struct frame *f, struct tally *tally)
 {
 	unsigned packets = 1;
-	enum verdict v = merge && merge_next(p, s, f) ? PASS : take_packet(p, s, f, merge, &packets);
+	enum verdict v = !f->gso_size && merge_next(p, s, f) ? PASS : take_packet(p, s, f, &packets);
 
 	verdict_add(&p->ingress, v, packets);
 	tally->packets += packets;
@@ -186,7 +187,7 @@ static void ingress_packet(struct path *p, const struct session *s, const struct
 
 static void deliver(struct path *p, struct channel *c, const struct frame *f, struct tally *tally)
 {
-	ingress_packet(p, c->session, f, c->format == FRAME_FORMAT_CSTP, tally);
+	ingress_packet(p, c->session, f, tally);
 	c->rx_packets++;
 }
 
@@ -226,10 +227,11 @@ static int take_frames(struct path *p, struct channel *c, struct buf *plain, uin
 {
 	struct tally tally = { 0 };
 	struct frame f;
+	unsigned frames;
 	int used = 0, r = 0;
 
 	urcu_memb_read_lock();
-	while (r == 0 && c->state != CHANNEL_CLOSED && !c->rx_held && tally.packets < PATH_TURN_PACKETS) {
+	for (frames = 0; r == 0 && c->state != CHANNEL_CLOSED && !c->rx_held && frames < PATH_TURN_FRAMES; frames++) {
 		used = frame_decode(c->format, buf_data(plain), buf_len(plain), &f);
 		if (used < 0)
 			break;
@@ -239,16 +241,29 @@ static int take_frames(struct path *p, struct channel *c, struct buf *plain, uin
 	coalesce_flush(p->coalescer);
 	urcu_memb_read_unlock();
 	count_received(c->session, &tally, now_ms);
-	c->rx_more = tally.packets >= PATH_TURN_PACKETS && c->state != CHANNEL_CLOSED;
+	c->rx_more = frames == PATH_TURN_FRAMES && c->state != CHANNEL_CLOSED;
 	return r == ERR_PROTO || used == ERR_PROTO ? ERR_PROTO : 0;
 }
 
-/* What is not a whole frame yet waits in the channel; the worker's own memory is for the batch. */
+static void swap_bufs(struct buf *a, struct buf *b)
+{
+	struct buf was = *a;
+
+	*a = *b;
+	*b = was;
+}
+
+/*
+ * What is not a whole frame yet waits in the channel; the worker's own memory is for the batch. What is left over for
+ * further turns may be much, so the memory itself goes, and comes back with take_rest().
+ */
 static int keep_rest(struct channel *c, struct buf *plain)
 {
 	int r = 0;
 
-	if (buf_len(plain) && c->state != CHANNEL_CLOSED)
+	if (c->rx_more)
+		swap_bufs(&c->plain, plain);
+	else if (buf_len(plain) && c->state != CHANNEL_CLOSED)
 		r = buf_append(&c->plain, buf_data(plain), buf_len(plain));
 	else
 		buf_fini(&c->plain);
@@ -258,8 +273,12 @@ static int keep_rest(struct channel *c, struct buf *plain)
 
 static int take_rest(struct channel *c, struct buf *plain)
 {
-	int r = buf_append(plain, buf_data(&c->plain), buf_len(&c->plain));
+	int r = 0;
 
+	if (c->rx_more)
+		swap_bufs(&c->plain, plain);
+	else
+		r = buf_append(plain, buf_data(&c->plain), buf_len(&c->plain));
 	buf_clear(&c->plain); /* its memory is for the next rest: in bulk there nearly always is one */
 	return r;
 }
@@ -376,7 +395,7 @@ static void take_datagram(struct path *p, struct flow *f, uint8_t *data, size_t 
 				.payload = packet.data,
 				.len = packet.len,
 			};
-			ingress_packet(p, flow_session(f), &frame, true, tally);
+			ingress_packet(p, flow_session(f), &frame, tally);
 		}
 		data += packet.record_len;
 		len -= packet.record_len;

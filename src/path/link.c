@@ -25,6 +25,7 @@ struct port {
 	uv_poll_t poll;
 	uv_idle_t again; /* delivers what was held or left over, from the loop's next turn */
 	struct channel *channel;
+	int watched;   /* the events that the loop looks for */
 	bool blocked;  /* waits for writability */
 	bool finished; /* our direction is shut down, or will be when all is sent */
 	bool shut;
@@ -50,8 +51,9 @@ static void watch(struct port *port)
 	bool waits = port->channel->rx_held || port->channel->rx_more;
 	int events = (waits ? 0 : UV_READABLE) | (port->blocked ? UV_WRITABLE : 0);
 
-	if (uv_is_closing((uv_handle_t *)&port->poll))
-		return;
+	if (uv_is_closing((uv_handle_t *)&port->poll) || events == port->watched)
+		return; /* libuv would go to the kernel for it all the same */
+	port->watched = events;
 	if (events)
 		uv_poll_start(&port->poll, events, on_ready);
 	else
@@ -155,6 +157,8 @@ static void on_ready(uv_poll_t *handle, int status, int events)
 	struct channel *c = port->channel;
 	struct link *l = link_of(c);
 
+	if (status < 0) /* libuv has stopped looking */
+		port->watched = 0;
 	if (events & UV_WRITABLE)
 		flush_channel(c);
 	if (c->state != CHANNEL_CLOSED && (events & UV_READABLE || status < 0))

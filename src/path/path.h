@@ -26,7 +26,7 @@ struct session_table;
 
 enum {
 	PATH_BATCH_PACKETS = 128,      /* TUN reads in one turn; as many writes bring on such a turn */
-	PATH_TURN_PACKETS = 256,       /* off one stream; the others come before the rest of what it has brought */
+	PATH_TURN_FRAMES = 256,        /* off one stream; the others come before the rest of what it has brought */
 	PATH_BATCH_BYTES = 256 * 1024, /* per direction and turn: bounds the other direction's wait */
 	PATH_WIRE_LEN = 256 * 1024,    /* one recv */
 	PATH_MERGED_MAX = 8,           /* buffers of one receive when the kernel merges datagrams in them */
