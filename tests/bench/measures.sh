@@ -89,15 +89,20 @@ measure_four()
 	emit four "$rate" "$again" $(($(losses) - before))
 }
 
-# Small packets: more than can get through are sent, those that arrive are counted.
+# Small packets: more than can get through are sent, one by one and in runs of 64; those that arrive are counted.
 measure_small()
 {
 	local size
 	for size in 64 256 1280; do
-		flood_of $size || return 1
+		flood_of small $size || return 1
+	done
+	for size in 64 1280; do
+		flood_of runs $size runs || return 1
 	done
 }
 
+# flood_of MEASURE SIZE [runs]. What sends never rests, so it is on whichever processor is free: on the client's own it
+# would take half of that from the client.
 flood_of()
 {
 	local ms=$((300 * seconds)) counter packets time
@@ -105,12 +110,13 @@ flood_of()
 	in_ns gw timeout -k 5 $((ms / 1000 + 15)) "$TOOLS/flood" count "$target" 6000 $ms >"$WORK/flood" 2>"$WORK/flood.log" &
 	counter=$!
 	try 5 grep -q listening "$WORK/flood.log" || return 1
-	in_ns client timeout -k 5 $((ms / 1000 + 15)) "$TOOLS/flood" send "$target" 6000 "$1" $((ms + 200)) >"$WORK/flood-sent"
+	ip netns exec "$NS-client" timeout -k 5 $((ms / 1000 + 15)) "$TOOLS/flood" send "$target" 6000 "$2" $((ms + 200)) "${@:3}" \
+		>"$WORK/flood-sent"
 	wait $counter
 	read -r packets time <"$WORK/flood" || return 1
-	emit "small$1" "$(per "$packets" "$time")"
+	emit "$1$2" "$(per "$packets" "$time")"
 	read -r packets time <"$WORK/flood-sent" || return 1
-	emit "sent$1" "$(per "$packets" "$time")"
+	emit "sent$1$2" "$(per "$packets" "$time")"
 }
 
 # per A B: A / B

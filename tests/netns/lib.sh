@@ -62,6 +62,7 @@ chmod 0755 "$WORK"
 PKI=$WORK/pki
 declare -A pid_of=() event_mark=() peer_steps=() peer_answers=()
 namespaces=() hung=() running=()
+declare -A cores_of=() # of a namespace: what in_ns and start run there keeps to these processors, as taskset -c has them
 
 # The real name of a namespace is $NS-NAME.
 NS=adit$$
@@ -70,7 +71,7 @@ in_ns()
 {
 	local ns=$1
 	shift
-	ip netns exec "$NS-$ns" "$@"
+	ip netns exec "$NS-$ns" ${cores_of[$ns]:+taskset -c "${cores_of[$ns]}"} "$@"
 }
 
 make_ns()
@@ -165,7 +166,8 @@ start()
 	local label=$1 ns=$2
 	shift 2
 	# Not by in_ns: the process id must be the command's, not a subshell's.
-	ip netns exec "$NS-$ns" "$repo/tests/netns/apart" "$@" >>"$WORK/$label.log" 2>&1 &
+	ip netns exec "$NS-$ns" ${cores_of[$ns]:+taskset -c "${cores_of[$ns]}"} "$repo/tests/netns/apart" "$@" \
+		>>"$WORK/$label.log" 2>&1 &
 	pid_of[$label]=$!
 }
 
