@@ -21,7 +21,8 @@ tally()
 }
 
 is "tests that pass" "$(tally 'echo 1..2; echo ok 1; echo ok 2' 'echo 1..1; echo ok 1')" "3 0 0"
-is "tests that fail" "$(tally 'echo 1..2; echo ok 1; echo not ok 2; exit 1')" "1 1 0"
+is "tests that fail" "$(tally 'echo 1..2; echo ok 1; echo "not ok 2 - two"; exit 1')" "# $work/1.t: not ok 2 - two
+1 1 0"
 is "a program that dies" "$(tally 'echo ok 1; exit 3')" "1 1 0"
 is "a skipped test has not passed" "$(tally 'echo 1..2; echo ok 1; echo "ok 2 # SKIP no root"')" "1 0 1"
 is "nor has a program that skips all" "$(tally 'echo "1..0 # SKIP no root"' 'echo 1..1; echo ok 1')" "1 0 1"
