@@ -5,6 +5,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <netinet/udp.h>
+#include <sched.h>
 #include <string.h>
 #include <sys/uio.h>
 
@@ -12,7 +13,7 @@
 #include "io/sock_int.h"
 
 enum {
-	SEND_TRIES = 2, /* the first may bring an error of an earlier datagram */
+	SEND_TRIES = 2, /* the first may bring an error of an earlier datagram, or find the device's queue full */
 	RECV_TRIES = 4,
 };
 
@@ -177,6 +178,17 @@ static void outgoing_init(struct outgoing *o, bool v6, const struct udp_batch *b
 	put_control(o, SOL_UDP, UDP_SEGMENT, &stride, sizeof(stride));
 }
 
+static bool try_again(int why, int *tries)
+{
+	if (why == EINTR)
+		return true;
+	if (why == EAGAIN || !--*tries)
+		return false;
+	if (why == ENOBUFS)
+		sched_yield(); /* who empties the device's queue may have waited for the processor */
+	return true;
+}
+
 /* Return: 0, or errno. */
 static int send_message(int fd, struct outgoing *o, const uint8_t *data, size_t len, bool segmented)
 {
@@ -187,13 +199,8 @@ static int send_message(int fd, struct outgoing *o, const uint8_t *data, size_t 
 	o->msg.msg_controllen = segmented ? o->control_len : o->source_len;
 	do
 		n = sendmsg(fd, &o->msg, MSG_NOSIGNAL);
-	while (n < 0 && (errno == EINTR || (errno != EAGAIN && errno != ENOBUFS && --tries)));
+	while (n < 0 && try_again(errno, &tries));
 	return n < 0 ? errno : 0;
-}
-
-static bool is_full(int why)
-{
-	return why == EAGAIN || why == ENOBUFS;
 }
 
 static size_t length_at(const struct udp_batch *b, size_t at, size_t most)
@@ -215,7 +222,7 @@ static int send_singly(const struct udp *u, struct outgoing *o, const struct udp
 
 	while ((at = bytes_done(b, sent)) < end) {
 		why = send_message(u->fd, o, b->records + at, length_at(b, at, b->stride), false);
-		if (is_full(why))
+		if (why == EAGAIN)
 			return ERR_AGAIN;
 		sent->records += !why;
 		sent->refused += !!why;
@@ -249,13 +256,13 @@ static int send_run(struct udp *u, struct outgoing *o, const struct udp_batch *b
 	if (!u->gso || len <= b->stride)
 		return send_singly(u, o, b, at + len, sent);
 	why = send_message(u->fd, o, b->records + at, len, true);
-	if (is_full(why))
+	if (why == EAGAIN)
 		return ERR_AGAIN;
 	if (why == EIO || why == EINVAL || why == EOPNOTSUPP || why == EMSGSIZE)
 		return send_after_refusal(u, o, b, at + len, sent);
-	if (why) /* not for being many */
+	if (why && why != ENOBUFS) /* not for being many */
 		return send_singly(u, o, b, at + len, sent);
-	sent->records += (len + b->stride - 1) / b->stride;
+	*(why ? &sent->refused : &sent->records) += (len + b->stride - 1) / b->stride;
 	return 0;
 }
 

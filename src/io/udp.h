@@ -102,10 +102,11 @@ int udp_init(struct udp *u, int fd, bool gso, bool gro);
  * @sent: filled with what became of them, after ERR_AGAIN too
  *
  * An error that an ICMP message left on a connected socket is about an earlier datagram: it is dropped, the record
- * sent. A record that the kernel refuses by itself is dropped and the others go on.
+ * sent. A record that the kernel refuses by itself is dropped and the others go on; so are those that it has no memory
+ * or its device no room for (ENOBUFS), after one more try.
  *
- * Return: 0 when all are dealt with; ERR_AGAIN when the socket or its device is full: the first @sent->records +
- * @sent->refused records are dealt with, the rest may be sent when the socket is writable.
+ * Return: 0 when all are dealt with; ERR_AGAIN when the socket is full: the first @sent->records + @sent->refused
+ * records are dealt with, the rest may be sent when the socket is writable.
  */
 int udp_send_batch(struct udp *u, const struct udp_batch *b, struct udp_sent *sent);
 

@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <net/if.h>
 #include <netinet/in.h>
@@ -12,6 +13,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 #include <cmocka.h>
 
@@ -31,6 +33,30 @@ static struct {
 	struct endpoint peer;
 	struct addr local;
 } arrived;
+
+/* ---- a kernel that refuses ---- */
+
+static struct {
+	int calls, refuse, why; /* made since setup(), of the next ones, and the errno of these */
+} kernel;
+
+/* In place of the C library's. */
+ssize_t sendmsg(int fd, const struct msghdr *msg, int flags)
+{
+	kernel.calls++;
+	if (!kernel.refuse)
+		return syscall(SYS_sendmsg, fd, msg, flags);
+	kernel.refuse--;
+	errno = kernel.why;
+	return -1;
+}
+
+static void refuse(int calls, int why)
+{
+	kernel.calls = 0;
+	kernel.refuse = calls;
+	kernel.why = why;
+}
 
 /* ---- two ends ---- */
 
@@ -64,6 +90,7 @@ static int setup(void **state)
 	(void)state;
 	server.fd = client.fd = -1;
 	memset(&arrived, 0, sizeof(arrived));
+	refuse(0, 0);
 	for (size_t i = 0; i < sizeof(records); i++)
 		records[i] = (uint8_t)(i ^ i >> 8 ^ i >> 16);
 	return 0;
@@ -407,6 +434,64 @@ static void refused_port_is_nothing_to_end_for(void **state)
 	assert_int_equal(udp_recv_batch(&client, &got, 1), ERR_AGAIN);
 }
 
+static void full_device_is_tried_once_more(void **state)
+{
+	struct udp_batch b = batch(9300, 1000);
+
+	(void)state;
+	open_ends("127.0.0.1", "127.0.0.1", true, true);
+	refuse(1, ENOBUFS);
+	send_all(&client, &b);
+	assert_int_equal(kernel.calls, 2);
+	receive(&server, b.len);
+	check_arrived(b.len, b.stride);
+}
+
+static void what_a_full_device_refuses_twice_is_dropped_whole_and_the_rest_goes_on(void **state)
+{
+	struct udp_batch b = batch(70 * 100, 100);
+	struct udp_sent sent;
+
+	(void)state;
+	open_ends("127.0.0.1", "127.0.0.1", true, true);
+	refuse(2, ENOBUFS);
+	assert_int_equal(udp_send_batch(&client, &b, &sent), 0);
+	assert_int_equal(kernel.calls, 3);
+	assert_int_equal(sent.refused, 64);
+	assert_int_equal(sent.records, 6);
+	assert_true(client.gso && !sent.gso_off && !sent.too_big);
+	receive(&server, 600);
+	assert_memory_equal(arrived.bytes, records + 6400, 600);
+}
+
+static void full_device_costs_a_single_record_that_record(void **state)
+{
+	struct udp_batch b = batch(300, 100);
+	struct udp_sent sent;
+
+	(void)state;
+	open_ends("127.0.0.1", "127.0.0.1", false, true);
+	refuse(2, ENOBUFS);
+	assert_int_equal(udp_send_batch(&client, &b, &sent), 0);
+	assert_int_equal(sent.refused, 1);
+	assert_int_equal(sent.records, 2);
+	receive(&server, 200);
+	assert_memory_equal(arrived.bytes, records + 100, 200);
+}
+
+static void full_socket_is_not_tried_again(void **state)
+{
+	struct udp_batch b = batch(9300, 1000);
+	struct udp_sent sent;
+
+	(void)state;
+	open_ends("127.0.0.1", "127.0.0.1", true, true);
+	refuse(1, EAGAIN);
+	assert_int_equal(udp_send_batch(&client, &b, &sent), ERR_AGAIN);
+	assert_int_equal(kernel.calls, 1);
+	assert_true(!sent.records && !sent.refused && client.gso);
+}
+
 /* A pair of another family: it knows none of the offloads, and it gets full. */
 static void full_socket_takes_the_rest_later(void **state)
 {
@@ -494,6 +579,10 @@ int main(void)
 		TEST(refusal_of_every_record_is_not_the_offloads_fault),
 		TEST(record_too_long_for_the_way_is_told),
 		TEST(refused_port_is_nothing_to_end_for),
+		TEST(full_device_is_tried_once_more),
+		TEST(what_a_full_device_refuses_twice_is_dropped_whole_and_the_rest_goes_on),
+		TEST(full_device_costs_a_single_record_that_record),
+		TEST(full_socket_is_not_tried_again),
 		TEST(full_socket_takes_the_rest_later),
 		TEST(narrow_way_is_not_the_offloads_fault),
 	};
