@@ -8,7 +8,6 @@
 #include <string.h>
 
 #include "base/err.h"
-#include "base/log.h"
 #include "io/sock.h"
 #include "io/tun.h"
 #include "ip/offload.h"
@@ -69,24 +68,28 @@ static void send_stream(struct path *p)
 	buf_clear(&p->sealed);
 }
 
+/* A client has one session: while its socket is full, or its stream swapped, the TUN's own queues hold the packets. */
+static bool must_wait(const struct path *p)
+{
+	const struct session *s = p->sending;
+
+	if (p->side != SESSION_CLIENT || !s)
+		return false;
+	if (s->handing_over)
+		return true;
+	return session_by_datagram(s) ? flow_is_full(s->datagram->owner) : s->tx && buf_len(&s->tx->out);
+}
+
 /* Sends the records that are sealed for the session's flow. */
 static void send_records(struct path *p)
 {
 	struct flow *f = p->sending->datagram->owner;
 	size_t longest = p->run.stride;
-	struct udp_sent sent;
 
-	flow_send(f, p->records, p->run.len, p->run.stride, &sent);
-	if (sent.too_big)
-		datagram_refused(p->sending->datagram, longest);
-	if (sent.gso_off) {
-		log_warn("the kernel refuses runs of datagrams, sending them singly: offload=udp_gso");
-		atomic_store_explicit(&p->udp_gso, false, memory_order_relaxed);
-	}
-	if (sent.records < p->run.count)
-		verdict_add(&p->egress, DROP_SEND, p->run.count - (unsigned)sent.records);
+	flow_send(f, p);
 	p->run = (struct records_run){ 0 };
 	flow_sent(f, longest, p->now_ms);
+	p->waits = must_wait(p);
 }
 
 /* Sends what there is for the session whose lock is held. */
@@ -112,6 +115,7 @@ static void switch_session(struct path *p, struct session *s)
 	p->sending = s;
 	if (s)
 		pthread_mutex_lock(&s->tx_lock);
+	p->waits = must_wait(p);
 }
 
 static bool stream_is_free(const struct session *s)
@@ -312,16 +316,6 @@ static enum verdict egress_packet(struct path *p, const struct tun_header *heade
 	return queue_push(&s->queue, header, next_packet(p), len, p->now_ms) < 0 ? DROP_QUEUE : PASS;
 }
 
-/* A client has one session: while its stream is full, or swapped, the TUN's own queues hold the packets. */
-static bool must_wait(const struct path *p)
-{
-	const struct session *s = p->sending;
-
-	if (p->side != SESSION_CLIENT || !s)
-		return false;
-	return s->handing_over || (s->tx && buf_len(&s->tx->out) && !session_by_datagram(s));
-}
-
 void egress_tun(struct path *p, uint64_t now_ms)
 {
 	struct tun_header header;
@@ -335,9 +329,9 @@ void egress_tun(struct path *p, uint64_t now_ms)
 	p->frames = p->gather;
 	p->now_ms = now_ms;
 	urcu_memb_read_lock();
-	if (p->side == SESSION_CLIENT) /* before the first read, which must_wait() may forbid */
+	if (p->side == SESSION_CLIENT) /* before the first read, which it may have to wait with */
 		switch_session(p, session_fallback(p->table));
-	while (reads < PATH_BATCH_PACKETS && bytes < PATH_BATCH_BYTES && !must_wait(p)) {
+	while (reads < PATH_BATCH_PACKETS && bytes < PATH_BATCH_BYTES && !p->waits) {
 		len = tun_read(p->tun_fd, &header, next_packet(p));
 		if (len < 0)
 			break;
@@ -347,7 +341,7 @@ void egress_tun(struct path *p, uint64_t now_ms)
 		v = egress_packet(p, &header, (size_t)len, &packets);
 		verdict_add(&p->egress, v, packets);
 	}
-	if (must_wait(p))
+	if (p->waits)
 		path_pause(p);
 	switch_session(p, NULL);
 	urcu_memb_read_unlock();

@@ -16,7 +16,7 @@ struct session;
  * @now_ms: time of this batch
  *
  * A packet whose session cannot send now waits in the session's queue, or is dropped and counted when that is full.
- * A client stops reading the queue instead, by path_pause(), while its stream is full.
+ * A client stops reading the queue instead, by path_pause(), while the socket of its channel is full.
  */
 void egress_tun(struct path *p, uint64_t now_ms);
 

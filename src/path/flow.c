@@ -134,19 +134,21 @@ struct letter {
 	bool here;
 };
 
-static void post(struct session *s, struct path *p, void (*fn)(void *), unsigned below, bool here)
+/* Whether it is on its way. */
+static bool post(struct session *s, struct path *p, void (*fn)(void *), unsigned below, bool here)
 {
 	struct letter *l = calloc(1, sizeof(*l));
 
 	if (!l || !session_get(s)) {
 		free(l);
-		return;
+		return false;
 	}
 	*l = (struct letter){ .session = s, .path = p, .below = below, .here = here };
-	if (mailbox_post(p->mailbox, fn, l) < 0) {
-		session_put(s);
-		free(l);
-	}
+	if (mailbox_post(p->mailbox, fn, l) == 0)
+		return true;
+	session_put(s);
+	free(l);
+	return false;
 }
 
 static void post_all(struct session *s, void (*fn)(void *), unsigned below)
@@ -227,6 +229,124 @@ static void tell_failure(struct session *s, flow_failed_fn *failed, const char *
 	}
 }
 
+/* ---- sending ---- */
+
+static int send_batch(struct flow *f, struct udp_batch batch, struct udp_sent *sent)
+{
+	if (f->udp != &f->own) {
+		batch.to = &f->peer;
+		batch.from = &f->local;
+	}
+	return udp_send_batch(f->udp, &batch, sent);
+}
+
+/* Control, past what waits: what is lost of it is repeated, or missed by nobody. */
+static void send_alone(struct flow *f, const uint8_t *datagram, size_t len)
+{
+	struct udp_sent sent;
+
+	send_batch(f, (struct udp_batch){ .records = datagram, .len = len, .stride = len }, &sent);
+}
+
+/* What has become of packets whose longest record has @longest bytes. */
+static void account(struct flow *f, struct path *p, const struct udp_sent *sent, size_t longest)
+{
+	if (sent->too_big)
+		datagram_refused(f->datagram, longest);
+	if (sent->gso_off) {
+		log_warn("the kernel refuses runs of datagrams, sending them singly: offload=udp_gso");
+		atomic_store_explicit(&p->udp_gso, false, memory_order_relaxed);
+	}
+	if (sent->refused)
+		verdict_add(&p->egress, DROP_SEND, (unsigned)sent->refused);
+}
+
+static void on_ready(uv_poll_t *poll, int status, int events);
+
+static void watch(struct flow *f)
+{
+	struct session *s = f->flows->session;
+	bool full;
+
+	pthread_mutex_lock(&s->tx_lock);
+	full = flow_is_full(f);
+	pthread_mutex_unlock(&s->tx_lock);
+	uv_poll_start(&f->poll, UV_READABLE | (full ? UV_WRITABLE : 0), on_ready);
+}
+
+static void read_full(void *arg)
+{
+	struct flows *fs = open_letter(arg);
+	struct flow *f;
+
+	if (!fs)
+		return;
+	TAILQ_FOREACH(f, &fs->all, next)
+		watch(f);
+}
+
+/* Whether it waits now; not if nobody would learn that the socket is writable. */
+static bool let_wait(struct flow *f, const struct udp_batch *rest)
+{
+	if (f->udp != &f->own)
+		return false;
+	if (!flow_is_full(f) && !post(f->flows->session, f->flows->path, read_full, 0, false))
+		return false;
+	return backlog_add(&f->waits, rest) == 0;
+}
+
+void flow_send(struct flow *f, struct path *p)
+{
+	struct udp_batch run = { .records = p->records, .len = p->run.len, .stride = p->run.stride };
+	struct udp_sent sent = { 0 };
+	size_t done;
+
+	if (!flow_is_full(f))
+		send_batch(f, run, &sent);
+	account(f, p, &sent, run.stride);
+	done = sent.records + sent.refused;
+	if (done == p->run.count)
+		return;
+	run.records += done * run.stride;
+	run.len -= done * run.stride;
+	if (!let_wait(f, &run))
+		verdict_add(&p->egress, DROP_SEND, p->run.count - (unsigned)done);
+}
+
+/* The socket is writable. */
+static void send_waiting(struct flow *f)
+{
+	struct session *s = f->flows->session;
+	struct path *p = f->flows->path;
+	const struct udp_batch *front;
+	struct udp_sent sent;
+	int r = 0;
+
+	pthread_mutex_lock(&s->tx_lock);
+	while (r == 0 && (front = backlog_front(&f->waits))) {
+		r = send_batch(f, *front, &sent);
+		account(f, p, &sent, front->stride);
+		backlog_done(&f->waits, sent.records + sent.refused);
+	}
+	pthread_mutex_unlock(&s->tx_lock);
+	if (r == ERR_AGAIN)
+		return;
+	watch(f);
+	path_resume_all(p);
+}
+
+static void on_ready(uv_poll_t *poll, int status, int events)
+{
+	struct flow *f = poll->data;
+
+	if (events & UV_WRITABLE)
+		send_waiting(f);
+	if (status < 0) /* an ICMP message leaves an error, at which libuv stops; reading takes it */
+		watch(f);
+	if (events & UV_READABLE || status < 0)
+		ingress_datagrams(f->flows->path, &f->own, f, clock_ms());
+}
+
 /* ---- channels ---- */
 
 /* Packets go by this channel from now on; the others leave when they see that. */
@@ -260,24 +380,7 @@ static void put_out_of_use(struct flow *f, const char *why)
 		s->no_datagram = why;
 	}
 	pthread_mutex_unlock(&s->tx_lock);
-}
-
-void flow_send(struct flow *f, const uint8_t *records, size_t len, size_t stride, struct udp_sent *sent)
-{
-	struct udp_batch batch = { .records = records, .len = len, .stride = stride };
-
-	if (f->udp != &f->own) {
-		batch.to = &f->peer;
-		batch.from = &f->local;
-	}
-	udp_send_batch(f->udp, &batch, sent);
-}
-
-static void on_record(struct datagram *d, const uint8_t *record, size_t len)
-{
-	struct udp_sent sent;
-
-	flow_send(d->owner, record, len, len, &sent); /* one that is lost is repeated, or missed by nobody */
+	path_resume_all(f->flows->path); /* its socket may be full */
 }
 
 static void on_changed(struct datagram *d, enum datagram_state was)
@@ -290,9 +393,16 @@ static void on_changed(struct datagram *d, enum datagram_state was)
 	} else if (d->state == DATAGRAM_OVER) {
 		log_debug("datagrams end name=%s generation=%u: %s", f->flows->session->name, d->generation, d->why);
 		put_out_of_use(f, d->why);
+	} else {
+		path_resume_all(f->flows->path); /* likewise */
 	}
 	tell_home(f->flows->session);
 	wake(f->flows);
+}
+
+static void on_record(struct datagram *d, const uint8_t *record, size_t len)
+{
+	send_alone(d->owner, record, len);
 }
 
 static const struct datagram_events datagram_events = { .send = on_record, .changed = on_changed };
@@ -311,9 +421,7 @@ static struct handshake *handshake_of(struct flow *f)
 
 static void on_handshake_send(struct handshake *h, const uint8_t *datagram, size_t len)
 {
-	struct udp_sent sent;
-
-	flow_send(h->owner, datagram, len, len, &sent);
+	send_alone(h->owner, datagram, len);
 }
 
 static void on_handshake_failed(struct handshake *h, const char *why)
@@ -434,6 +542,7 @@ static struct flow *flow_new(struct flows *fs, const struct endpoint *peer, cons
 		return NULL;
 	f->flows = fs;
 	f->own.fd = -1;
+	backlog_init(&f->waits);
 	f->peer = *peer;
 	f->settings = *settings;
 	TAILQ_INSERT_TAIL(&fs->all, f, next);
@@ -464,6 +573,7 @@ static void flow_free(struct flow *f)
 		put_out_of_use(f, f->datagram->why ? f->datagram->why : "its flow has ended");
 		datagram_free(f->datagram);
 	}
+	verdict_add(&f->flows->path->egress, DROP_SEND, backlog_fini(&f->waits));
 	TAILQ_REMOVE(&f->flows->all, f, next);
 	if (f->own.fd >= 0) {
 		uv_close((uv_handle_t *)&f->poll, on_socket_closed);
@@ -597,16 +707,6 @@ struct flow *flow_accept(struct path *p, struct session *s, struct udp *u, const
 	return f;
 }
 
-static void on_readable(uv_poll_t *poll, int status, int events)
-{
-	struct flow *f = poll->data;
-
-	(void)events;
-	if (status < 0) /* an ICMP message leaves an error, at which libuv stops; reading takes it */
-		uv_poll_start(poll, UV_READABLE, on_readable);
-	ingress_datagrams(f->flows->path, &f->own, f, clock_ms());
-}
-
 /* What is to be dialed, on its way to the loop that is to have it. */
 struct dialing {
 	struct path *path;
@@ -633,7 +733,7 @@ static struct flow *open_flow(struct flows *fs, const struct dialing *d)
 	f->own = d->udp;
 	f->udp = &f->own;
 	f->poll.data = f;
-	uv_poll_start(&f->poll, UV_READABLE, on_readable);
+	watch(f);
 	return f;
 }
 

@@ -21,6 +21,7 @@
 #include <uv.h>
 
 #include "io/udp.h"
+#include "path/backlog.h"
 #include "path/roam.h"
 #include "session/datagram.h"
 #include "session/handshakes.h"
@@ -46,6 +47,7 @@ struct flow {
 	struct udp *udp;      /* the socket it uses: a listener's, or own */
 	struct udp own;       /* client; fd -1: none */
 	uv_poll_t poll;       /* client: on own */
+	struct backlog waits; /* client: packets that own has had no room for; under the session's tx_lock */
 	struct endpoint peer; /* the other end */
 	struct addr local;    /* gateway: which of our addresses it is sent to */
 	struct flow_settings settings;
@@ -141,13 +143,24 @@ void flow_batch_done(struct flow *f);
 struct session *flow_session(const struct flow *f);
 
 /**
- * flow_send() - Give records to the kernel, to where the flow leads
- * @f:       flow
- * @records: in a row, @len bytes
- * @stride:  of each; the last may be shorter
- * @sent:    what became of them, see udp_send_batch()
+ * flow_send() - Give @p's run of sealed packets to the kernel; under tx_lock, from any worker
+ * @f: flow of the channel that has sealed them
+ * @p: worker's path, whose counters tell what was dropped
+ *
+ * What a client's socket has no room for waits, and whatever comes behind it; the flow's loop sends that when the
+ * socket is writable. Reading the TUN is to stop meanwhile, see flow_is_full().
+ *
+ * A gateway drops it. Its socket is full when the queue of a device is, which packets to all clients share: they would
+ * be lost in the TUN's queue instead, together with those that leave by another device.
  */
-void flow_send(struct flow *f, const uint8_t *records, size_t len, size_t stride, struct udp_sent *sent);
+void flow_send(struct flow *f, struct path *p);
+
+/** flow_is_full() - Client: whether packets wait for the socket; under tx_lock. Who stops for that is woken by
+ * path_resume_all() when they do not any more, or when packets do not go by this flow */
+static inline bool flow_is_full(const struct flow *f)
+{
+	return !backlog_empty(&f->waits);
+}
 
 /** flow_sent() - Under tx_lock, from any worker: a batch of packets, the longest a record of @longest bytes, was sent
  * by the session's channel on @f */

@@ -69,6 +69,7 @@ struct path {
 
 	/* memory for one batch, laid out once */
 	struct session *sending; /* whose tx_lock is held */
+	bool waits;              /* client: it can send no more, so no more is read */
 	uint8_t *gather;         /* packets of one turn, each behind the room for its frame header */
 	uint8_t *frames;         /* in it: frames to be sealed together */
 	size_t gathered;         /* their bytes */
