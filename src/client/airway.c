@@ -68,6 +68,16 @@ static unsigned keepalive(const struct session *s, const struct airway_offer *of
 	return enough ? offer->keepalive_seconds : AIRWAY_HEARD_SECONDS;
 }
 
+/* What the kernel has refused for one socket stays off for the next. */
+static bool may_segment(const struct client *c)
+{
+	bool may = true;
+
+	for (size_t i = 0; i < c->paths_len; i++)
+		may = may && c->paths[i].udp_gso;
+	return may;
+}
+
 static int dial(struct client *c, int fd)
 {
 	const struct airway_offer *offer = &c->airway.offer;
@@ -86,14 +96,15 @@ static int dial(struct client *c, int fd)
 	struct udp u;
 
 	settings.packet_max = packet_max > 0 ? (unsigned)packet_max : 0;
-	if (sock_connect(fd, &to) == 0 && udp_init(&u, fd, c->conf->offload.udp_gso, c->conf->offload.udp_gro) == 0)
+	if (sock_connect(fd, &to) == 0 && udp_init(&u, fd, may_segment(c), c->conf->offload.udp_gro) == 0)
 		dtls = dtls_new(c->dtls, offer->psk, offer->id, offer->id_len);
 	if (!dtls) {
 		close(fd);
 		return ERR_SYS;
 	}
 	for (size_t i = 0; i < c->paths_len; i++) { /* all send by it */
-		c->paths[i].udp_gso = u.gso;
+		if (!u.gso)
+			c->paths[i].udp_gso = false; /* never back to true: a worker may find it refused meanwhile */
 		c->paths[i].udp_gro = u.gro;
 	}
 	return flow_dial(client_datagram_path(c), s, &u, &to, dtls, &settings, on_failed);

@@ -345,6 +345,7 @@ static void set_path(struct path *p, struct client *c, const struct engine_start
 	p->write_fd = start->tun_fds[0]; /* whoever receives: the answers are for the worker that has the stream */
 	p->tso = start->offloads.tso;
 	p->uso = start->offloads.uso;
+	p->udp_gso = c->conf->offload.udp_gso;
 	p->crew = c->paths;
 	p->crew_len = c->paths_len;
 	p->table = c->table;

@@ -41,6 +41,12 @@ offloads()
 	ctl "$1" status --json | jq -c '.offloads | [.tso, .uso]'
 }
 
+# cuts_datagrams LABEL: whether it says that the kernel does that
+cuts_datagrams()
+{
+	ctl "$1" status --json | jq '.offloads.udp_gso'
+}
+
 none='offload={ tso=false; uso=false; }'
 for at in neither gw client both; do
 	server=() client=()
@@ -65,8 +71,8 @@ for at in neither gw client both; do
 	stop gw
 done
 
-# A kernel that takes the offloads and then refuses what is written: from then on packets are written one by one. What is
-# preloaded would come in front of a sanitizer, which will not have that.
+# A kernel that takes the offloads and then refuses what is written or sent: from then on packets go one by one, on the
+# socket of the next generation, too. What is preloaded would come in front of a sanitizer, which will not have that.
 if [[ $ADIT != *san-* ]]; then
 	LD_PRELOAD=$REFUSE_GSO start_server gw gw vpn.test
 	for name in alice bob; do
@@ -78,6 +84,14 @@ if [[ $ADIT != *san-* ]]; then
 		is "which tells that it goes on without" "$(offloads $name)" '[false,false]'
 		is "and has logged it once for each kind" "$(grep -c 'kernel refuses super-packets' "$WORK/$name.log")" 2
 	done
+	is "runs of datagrams refused: alice tells that she goes on without" "$(cuts_datagrams alice)" false
+	record_events alice
+	ctl alice rekey >/dev/null
+	check "the next generation" wait_record alice 10 event=rekey
+	check "goes by datagrams" try 5 goes_by alice dtls
+	flows alice gw 10.20.0.1
+	is "without, from its beginning" "$(grep -c 'kernel refuses runs of datagrams' "$WORK/alice.log")" 1
+	is "bob has sent none" "$(cuts_datagrams bob)" true
 	is "nor at the gateway" "$(drops gw)" '[{},{}]'
 	is "which goes on without, too" "$(offloads gw)" '[false,false]'
 	stop alice
