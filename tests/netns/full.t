@@ -10,6 +10,11 @@
 needs_programs nft
 counts='up1 up2 up3 up4'
 rate=8000 size=1250 # packets a second of each, and bytes: 80 Mbit/s
+line=200mbit
+if [[ $ADIT == *san-* ]]; then # slower, and beside other tests
+	rate=1000
+	line=20mbit
+fi
 
 make_ns gw alice
 link_ns gw 192.0.2.1/24 alice 192.0.2.2/24
@@ -34,7 +39,6 @@ goes_by()
 	[[ $(ctl alice sessions --json | json_field 0/transport) = "$1" ]]
 }
 
-
 count_all()
 {
 	local label
@@ -55,9 +59,10 @@ dropped_by_tun()
 	in_ns alice ip -s -j link show adit0 | json_field 0/stats64/tx/dropped
 }
 
+# is_held_back BEFORE: and that goes on
 is_held_back()
 {
-	(($(dropped_by_tun) > 1000))
+	(($(dropped_by_tun) - $1 > 1000))
 }
 
 counter()
@@ -73,15 +78,19 @@ all_arrived()
 for workers in 1 2; do
 	before=$(counter gw ingress)
 	start_client alice alice alice 192.0.2.1:443 'trust.name="vpn.test"' workers=$workers
-	check "$workers workers: a tunnel by datagrams" try 10 goes_by dtls
-	line 200mbit
+	check "$workers workers: a tunnel by datagrams" try 20 goes_by dtls
+	line $line
+	dropped=$(dropped_by_tun)
+	flood
 	count_all
-	check "$workers workers: the kernel holds packets back" try 10 is_held_back
+	check "$workers workers: the kernel holds packets back" try 10 is_held_back "$dropped"
+	stop flood INT
 	for label in $counts; do
 		is "$workers workers: $label: none twice" "$(count_result "$label" | json_field duplicated)" 0
 	done
 	is "$workers workers: the client has thrown nothing away" "$(drops alice)" '[{},{}]'
-	check "$workers workers: what it has sent has arrived" try 5 all_arrived
+	# A sanitizer makes the gateway too slow for that.
+	[[ $ADIT == *san-* ]] || check "$workers workers: what it has sent has arrived" try 5 all_arrived
 	check "$workers workers: by datagrams" goes_by dtls
 	check "$workers workers: an answer" in_ns alice ping -c 1 -W 1 10.20.0.1
 	((workers == 2)) || stop alice
@@ -89,8 +98,9 @@ for workers in 1 2; do
 done
 
 record_events alice
+dropped=$(dropped_by_tun)
 flood
-sleep 0.3
+check "the kernel holds packets back" try 10 is_held_back "$dropped"
 ctl alice rekey >/dev/null
 check "a rekey in the midst of it" wait_record alice 10 event=rekey
 stop flood INT
