@@ -36,6 +36,12 @@ goes_by()
 	[[ $(ctl "$1" sessions --json | json_field 0/transport) = "$2" ]]
 }
 
+# damage LABEL: drops, but what TCP has sent again because the queue of its stream was full
+damage()
+{
+	drops "$1" | jq -c 'map(del(.drop_queue))'
+}
+
 offloads()
 {
 	ctl "$1" status --json | jq -c '.offloads | [.tso, .uso]'
@@ -63,9 +69,9 @@ for at in neither gw client both; do
 			flows gw $name "$(address $name $family)"
 		done
 		check "by ${by[$name]}" goes_by $name "${by[$name]}"
-		is "nothing was dropped at $name" "$(drops $name)" '[{},{}]'
+		is "nothing was dropped at $name" "$(damage $name)" '[{},{}]'
 	done
-	is "nor at the gateway" "$(drops gw)" '[{},{}]'
+	is "nor at the gateway" "$(damage gw)" '[{},{}]'
 	stop alice
 	stop bob
 	stop gw
@@ -80,7 +86,7 @@ if [[ $ADIT != *san-* ]]; then
 		check "super-packets refused: a tunnel of $name" try 15 goes_by $name "${by[$name]}"
 		flows $name gw 10.20.0.1
 		flows gw $name "$(address $name 4)"
-		is "nothing was dropped at $name" "$(drops $name)" '[{},{}]'
+		is "nothing was dropped at $name" "$(damage $name)" '[{},{}]'
 		is "which tells that it goes on without" "$(offloads $name)" '[false,false]'
 		is "and has logged it once for each kind" "$(grep -c 'kernel refuses super-packets' "$WORK/$name.log")" 2
 	done
@@ -92,7 +98,7 @@ if [[ $ADIT != *san-* ]]; then
 	flows alice gw 10.20.0.1
 	is "without, from its beginning" "$(grep -c 'kernel refuses runs of datagrams' "$WORK/alice.log")" 1
 	is "bob has sent none" "$(cuts_datagrams bob)" true
-	is "nor at the gateway" "$(drops gw)" '[{},{}]'
+	is "nor at the gateway" "$(damage gw)" '[{},{}]'
 	is "which goes on without, too" "$(offloads gw)" '[false,false]'
 	stop alice
 	stop bob
@@ -108,6 +114,6 @@ for family in 4 6; do
 	flows oc gw "$([[ $family = 4 ]] && echo 10.20.0.1 || echo fd20:aa::1)"
 	flows gw oc "$(address gw $family)"
 done
-is "nothing was dropped" "$(drops gw)" '[{},{}]'
+is "nothing was dropped" "$(damage gw)" '[{},{}]'
 stop oc INT
 done_testing
