@@ -397,7 +397,8 @@ drops()
 		select((.key | startswith("drop_")) and (.key | test("link_local|multicast") | not) and .value > 0)))'
 }
 
-# count_datagrams NS / datagrams_out NS: count those of the tunnel that go out there; how many it are by now
+# count_datagrams NS / datagram_bytes_out NS: count those of the tunnel that go out there; how many bytes it are by now.
+# Not packets: a batch that the kernel cuts later is one.
 count_datagrams()
 {
 	in_ns "$1" nft -f - <<-END
@@ -408,9 +409,9 @@ count_datagrams()
 	END
 }
 
-datagrams_out()
+datagram_bytes_out()
 {
-	in_ns "$1" nft -j list counter inet t out | jq '.nftables[] | select(.counter) | .counter.packets'
+	in_ns "$1" nft -j list counter inet t out | jq '.nftables[] | select(.counter) | .counter.bytes'
 }
 
 # deafen NS... / undeafen NS...: whether datagrams of the tunnel vanish on arrival there. A rule at the output would be an
