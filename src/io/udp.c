@@ -5,7 +5,6 @@
 #include <assert.h>
 #include <errno.h>
 #include <netinet/udp.h>
-#include <sched.h>
 #include <string.h>
 #include <sys/uio.h>
 
@@ -13,7 +12,7 @@
 #include "io/sock_int.h"
 
 enum {
-	SEND_TRIES = 2, /* the first may bring an error of an earlier datagram, or find the device's queue full */
+	SEND_TRIES = 2, /* the first may bring an error of an earlier datagram */
 	RECV_TRIES = 4,
 };
 
@@ -178,17 +177,6 @@ static void outgoing_init(struct outgoing *o, bool v6, const struct udp_batch *b
 	put_control(o, SOL_UDP, UDP_SEGMENT, &stride, sizeof(stride));
 }
 
-static bool try_again(int why, int *tries)
-{
-	if (why == EINTR)
-		return true;
-	if (why == EAGAIN || !--*tries)
-		return false;
-	if (why == ENOBUFS)
-		sched_yield(); /* who empties the device's queue may have waited for the processor */
-	return true;
-}
-
 /* Return: 0, or errno. */
 static int send_message(int fd, struct outgoing *o, const uint8_t *data, size_t len, bool segmented)
 {
@@ -199,7 +187,7 @@ static int send_message(int fd, struct outgoing *o, const uint8_t *data, size_t 
 	o->msg.msg_controllen = segmented ? o->control_len : o->source_len;
 	do
 		n = sendmsg(fd, &o->msg, MSG_NOSIGNAL);
-	while (n < 0 && try_again(errno, &tries));
+	while (n < 0 && (errno == EINTR || (errno != EAGAIN && errno != ENOBUFS && --tries)));
 	return n < 0 ? errno : 0;
 }
 

@@ -20,11 +20,11 @@ enum {
 	UDP_RECV_MAX = 64,     /* buffers that one receive fills */
 	UDP_RECV_ROOM = 65535, /* of each of them: the kernel merges no more */
 	/*
-	 * 6 ms of 10 Gbit/s for what arrives while we are away, and so much that a turn's sends fit. The kernel doubles
-	 * the numbers for its own book-keeping.
+	 * 6 ms of 10 Gbit/s for what arrives while we are away. What a turn sends fits twice, and not more: what waits
+	 * there keeps all that comes behind it waiting. The kernel doubles the numbers for its own book-keeping.
 	 */
 	UDP_RECV_BUFFER = 8 << 20,
-	UDP_SEND_BUFFER = 2 << 20,
+	UDP_SEND_BUFFER = 512 << 10,
 };
 
 /* A socket and what of the kernel it uses. One user: the thread of its loop. */
@@ -103,7 +103,7 @@ int udp_init(struct udp *u, int fd, bool gso, bool gro);
  *
  * An error that an ICMP message left on a connected socket is about an earlier datagram: it is dropped, the record
  * sent. A record that the kernel refuses by itself is dropped and the others go on; so are those that it has no memory
- * or its device no room for (ENOBUFS), after one more try.
+ * for (ENOBUFS). Of one that the queue of the device has no room for nothing is heard: without IP_RECVERR it is sent.
  *
  * Return: 0 when all are dealt with; ERR_AGAIN when the socket is full: the first @sent->records + @sent->refused
  * records are dealt with, the rest may be sent when the socket is writable.
