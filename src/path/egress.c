@@ -118,6 +118,11 @@ static void switch_session(struct path *p, struct session *s)
 	p->waits = must_wait(p);
 }
 
+static bool stream_is_full(const struct session *s)
+{
+	return s->tx && !s->tx->tx_ended && buf_len(&s->tx->out);
+}
+
 static bool stream_is_free(const struct session *s)
 {
 	return s->tx && !s->tx->tx_ended && !buf_len(&s->tx->out);
@@ -263,7 +268,9 @@ static enum verdict datagram_packet(struct path *p, struct super *super, size_t 
 	return v;
 }
 
-/* What no datagram carries goes by the stream, also when that is not wanted for the rest: else it would never arrive.
+/*
+ * What no datagram carries goes by the stream, also when that is not wanted for the rest: else it would never arrive.
+ * One that the stream has no room for is lost; a client then reads no more until it has.
  */
 static enum verdict send_super(struct path *p, struct super *super)
 {
@@ -272,7 +279,10 @@ static enum verdict send_super(struct path *p, struct super *super)
 
 	if (max && fits_datagrams(super, max))
 		return datagram_packet(p, super, max);
-	return stream_is_free(s) ? stream_packet(p, super) : DROP_SEND;
+	if (stream_is_free(s))
+		return stream_packet(p, super);
+	p->waits = p->side == SESSION_CLIENT && stream_is_full(s);
+	return DROP_SEND;
 }
 
 /* The packet at the end of what is gathered, for the session whose lock is held and which can take it. */

@@ -333,6 +333,7 @@ static void send_waiting(struct flow *f)
 		return;
 	watch(f);
 	path_resume_all(p);
+	wake(f->flows); /* the flow may be over but for that */
 }
 
 static void on_ready(uv_poll_t *poll, int status, int events)
@@ -1112,9 +1113,23 @@ static uint64_t tick_flow(struct flow *f, uint64_t now_ms)
 	return at;
 }
 
-static bool is_dead(struct flow *f)
+/* What waits for its socket has as long as what is under way to us. */
+static bool may_still_send(struct flow *f, uint64_t now_ms)
 {
-	return f->datagram ? f->datagram->state == DATAGRAM_OVER : !handshake_of(f);
+	struct session *s = f->flows->session;
+	bool full;
+
+	pthread_mutex_lock(&s->tx_lock);
+	full = flow_is_full(f);
+	pthread_mutex_unlock(&s->tx_lock);
+	return full && now_ms < f->datagram->leave_ms;
+}
+
+static bool is_dead(struct flow *f, uint64_t now_ms)
+{
+	if (!f->datagram)
+		return !handshake_of(f);
+	return f->datagram->state == DATAGRAM_OVER && !may_still_send(f, now_ms);
 }
 
 static void on_timer_closed(uv_handle_t *handle)
@@ -1158,8 +1173,10 @@ static void flows_tick(struct flows *fs, uint64_t now_ms)
 		at = clock_sooner(at, tick_flow(f, now_ms));
 	for (f = TAILQ_FIRST(&fs->all); f; f = next) {
 		next = TAILQ_NEXT(f, next);
-		if (is_dead(f))
+		if (is_dead(f, now_ms))
 			flow_free(f);
+		else if (f->datagram && f->datagram->state == DATAGRAM_OVER)
+			at = clock_sooner(at, f->datagram->leave_ms);
 	}
 	pass_failure_on(fs);
 	if (fs->over || TAILQ_EMPTY(&fs->all)) {
