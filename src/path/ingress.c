@@ -66,20 +66,23 @@ static void note_written(struct path *p, unsigned packets, size_t bytes)
 		egress_tun(p, p->now_ms);
 }
 
+static _Atomic bool *offload_of(struct path *p, uint8_t gso_type)
+{
+	return gso_type == TUN_GSO_UDP ? &p->uso : &p->tso;
+}
+
+static bool tun_takes(struct path *p, uint8_t gso_type)
+{
+	return gso_type == TUN_GSO_NONE || atomic_load_explicit(offload_of(p, gso_type), memory_order_relaxed);
+}
+
 /* The kernel has refused a super-packet: from now on this worker cuts those of its kind. */
 static void stop_offload(struct path *p, uint8_t gso_type)
 {
-	_Atomic bool *offload = gso_type == TUN_GSO_UDP ? &p->uso : &p->tso;
-
 	log_warn("the kernel refuses super-packets, going on without: offload=%s",
 		 gso_type == TUN_GSO_UDP ? "uso" : "tso");
-	atomic_store_explicit(offload, false, memory_order_relaxed);
+	atomic_store_explicit(offload_of(p, gso_type), false, memory_order_relaxed);
 	p->coalescer->what = (p->tso ? COALESCE_TCP : 0) | (p->uso ? COALESCE_UDP : 0);
-}
-
-static bool tun_takes(const struct path *p, enum super_kind kind)
-{
-	return atomic_load_explicit(kind == SUPER_UDP ? &p->uso : &p->tso, memory_order_relaxed);
 }
 
 static enum verdict write_pieces(struct path *p, const struct super *super)
@@ -102,9 +105,9 @@ static enum verdict write_super(struct path *p, const struct super *super)
 	struct tun_header header;
 
 	note_written(p, super->segments, super->len);
-	if (!tun_takes(p, super->kind))
-		return write_pieces(p, super);
 	offload_header(super, &header);
+	if (!tun_takes(p, header.gso_type))
+		return write_pieces(p, super);
 	if (tun_write(p->write_fd, &header, super->packet, super->len) == 0)
 		return PASS;
 	if (errno != EINVAL)
@@ -121,13 +124,15 @@ void ingress_write_merged(void *path, const struct coalesced *merged)
 	size_t len;
 
 	note_written(p, merged->packets, merged->len);
-	if (tun_write_parts(p->write_fd, &merged->header, merged->parts, merged->n_parts) == 0)
-		return;
-	if (merged->packets == 1 || errno != EINVAL) {
-		verdict_add(&p->ingress, DROP_TUN_WRITE, merged->packets);
-		return;
+	if (tun_takes(p, merged->header.gso_type)) {
+		if (tun_write_parts(p->write_fd, &merged->header, merged->parts, merged->n_parts) == 0)
+			return;
+		if (merged->packets == 1 || errno != EINVAL) {
+			verdict_add(&p->ingress, DROP_TUN_WRITE, merged->packets);
+			return;
+		}
+		stop_offload(p, merged->header.gso_type);
 	}
-	stop_offload(p, merged->header.gso_type);
 	for (unsigned i = 0; i < merged->packets; i++) {
 		packet = coalesced_packet(merged, i, &header, &len);
 		if (tun_write(p->write_fd, &header, packet, len) < 0)
@@ -241,7 +246,7 @@ static int take_frames(struct path *p, struct channel *c, struct buf *plain, uin
 	coalesce_flush(p->coalescer);
 	urcu_memb_read_unlock();
 	count_received(c->session, &tally, now_ms);
-	c->rx_more = frames == PATH_TURN_FRAMES && c->state != CHANNEL_CLOSED;
+	c->rx_more = frames == PATH_TURN_FRAMES && buf_len(plain) && c->state != CHANNEL_CLOSED;
 	return r == ERR_PROTO || used == ERR_PROTO ? ERR_PROTO : 0;
 }
 
@@ -273,12 +278,14 @@ static int keep_rest(struct channel *c, struct buf *plain)
 
 static int take_rest(struct channel *c, struct buf *plain)
 {
-	int r = 0;
+	int r;
 
-	if (c->rx_more)
+	if (c->rx_more) {
 		swap_bufs(&c->plain, plain);
-	else
-		r = buf_append(plain, buf_data(&c->plain), buf_len(&c->plain));
+		buf_fini(&c->plain); /* another channel may have made it as big */
+		return 0;
+	}
+	r = buf_append(plain, buf_data(&c->plain), buf_len(&c->plain));
 	buf_clear(&c->plain); /* its memory is for the next rest: in bulk there nearly always is one */
 	return r;
 }

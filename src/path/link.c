@@ -53,11 +53,8 @@ static void watch(struct port *port)
 
 	if (uv_is_closing((uv_handle_t *)&port->poll) || events == port->watched)
 		return; /* libuv would go to the kernel for it all the same */
-	port->watched = events;
-	if (events)
-		uv_poll_start(&port->poll, events, on_ready);
-	else
-		uv_poll_stop(&port->poll);
+	if ((events ? uv_poll_start(&port->poll, events, on_ready) : uv_poll_stop(&port->poll)) == 0)
+		port->watched = events;
 }
 
 /* Our close_notify and FIN go behind the last sealed byte. */
