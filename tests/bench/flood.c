@@ -110,6 +110,13 @@ static int send_run(int fd, size_t len)
 	return send(fd, batch.bytes, (size_t)n * len, 0) < 0 ? -1 : n;
 }
 
+/* Have the kernel cut what is sent into datagrams of @len bytes; 0: no longer. */
+static void segment(int fd, int len)
+{
+	if (setsockopt(fd, SOL_UDP, UDP_SEGMENT, &len, sizeof(len)) < 0)
+		die("UDP_SEGMENT");
+}
+
 static int flood_send(struct sockaddr_in to, size_t size, double seconds, bool runs)
 {
 	int fd = udp_socket(), n, len = (int)size - HEADERS;
@@ -118,11 +125,15 @@ static int flood_send(struct sockaddr_in to, size_t size, double seconds, bool r
 
 	if (connect(fd, (struct sockaddr *)&to, sizeof(to)) < 0)
 		die("connect");
-	if (runs && setsockopt(fd, SOL_UDP, UDP_SEGMENT, &len, sizeof(len)) < 0)
-		die("UDP_SEGMENT");
+	segment(fd, runs ? len : 0);
 	prepare_batch((size_t)len);
 	for (; at < end; at = now()) {
 		n = (runs ? send_run : send_singly)(fd, (size_t)len);
+		if (n < 0 && errno == EIO && runs) { /* Linux before 6.11, at a device that leaves checksums to it */
+			runs = false;
+			segment(fd, 0);
+			continue;
+		}
 		/* A full queue and a receiver that has left are no reason to stop. */
 		if (n < 0 && errno != ENOBUFS && errno != ECONNREFUSED && errno != EINTR)
 			die("send");
