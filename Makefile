@@ -126,9 +126,9 @@ $(BUILD)/bench/%: tests/bench/%.c
 bench-tools: $(BENCH_TOOLS)
 
 # Scenarios in network namespaces, as root. Those that need the machine, to load it or to be fast, run alone, those that
-# count the losses of stock peers in a pair, the others judge no time that these few beside them could spoil; stall.t says nothing under a sanitizer, which slows all, nor lib.t, which is about the
-# helper. The operator's side is the plain build everywhere: it is run very often. Fifteen minutes are more than any of
-# them takes.
+# count the losses of stock peers in a pair, the others judge no time that these few beside them could spoil; stall.t says
+# nothing under a sanitizer, which slows all, nor lib.t, which is about the helper. The operator's side is the plain build
+# everywhere: it is run very often. Fifteen minutes are more than any of them takes.
 NETNS_JOBS ?= 4
 NETNS_ALONE := $(addprefix tests/netns/,rekey.t stall.t load.t clients.t)
 NETNS_PAIR := $(addprefix tests/netns/,ocserv.t openconnect.t)

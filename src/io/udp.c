@@ -250,7 +250,10 @@ static int send_run(struct udp *u, struct outgoing *o, const struct udp_batch *b
 		return send_after_refusal(u, o, b, at + len, sent);
 	if (why && why != ENOBUFS) /* not for being many */
 		return send_singly(u, o, b, at + len, sent);
-	*(why ? &sent->refused : &sent->records) += (len + b->stride - 1) / b->stride;
+	if (why)
+		sent->refused += udp_records(len, b->stride);
+	else
+		sent->records += udp_records(len, b->stride);
 	return 0;
 }
 

@@ -44,6 +44,12 @@ struct udp_batch {
 	const struct addr *from;   /* own address to send from; NULL or ADDR_NONE: the kernel's choice */
 };
 
+/** udp_records() - How many records of @stride bytes make @len bytes, the last being shorter or not */
+static inline size_t udp_records(size_t len, size_t stride)
+{
+	return (len + stride - 1) / stride;
+}
+
 /* What became of a batch. */
 struct udp_sent {
 	size_t records; /* with the kernel */

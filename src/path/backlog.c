@@ -44,7 +44,7 @@ const struct udp_batch *backlog_front(const struct backlog *b)
 
 static size_t count_of(const struct udp_batch *run)
 {
-	return (run->len + run->stride - 1) / run->stride;
+	return udp_records(run->len, run->stride);
 }
 
 void backlog_done(struct backlog *b, size_t records)

@@ -118,14 +118,14 @@ static void switch_session(struct path *p, struct session *s)
 	p->waits = must_wait(p);
 }
 
-static bool stream_is_full(const struct session *s)
+static bool stream_is_open(const struct session *s)
 {
-	return s->tx && !s->tx->tx_ended && buf_len(&s->tx->out);
+	return s->tx && !s->tx->tx_ended;
 }
 
 static bool stream_is_free(const struct session *s)
 {
-	return s->tx && !s->tx->tx_ended && !buf_len(&s->tx->out);
+	return stream_is_open(s) && !buf_len(&s->tx->out);
 }
 
 /* A channel that can take more right now. */
@@ -281,7 +281,7 @@ static enum verdict send_super(struct path *p, struct super *super)
 		return datagram_packet(p, super, max);
 	if (stream_is_free(s))
 		return stream_packet(p, super);
-	p->waits = p->side == SESSION_CLIENT && stream_is_full(s);
+	p->waits = p->side == SESSION_CLIENT && stream_is_open(s); /* it is full */
 	return DROP_SEND;
 }
 

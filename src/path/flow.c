@@ -263,7 +263,8 @@ static void account(struct flow *f, struct path *p, const struct udp_sent *sent,
 
 static void on_ready(uv_poll_t *poll, int status, int events);
 
-static void watch(struct flow *f)
+/* As flow_is_full(), for who does not hold the lock. */
+static bool look_if_full(struct flow *f)
 {
 	struct session *s = f->flows->session;
 	bool full;
@@ -271,7 +272,12 @@ static void watch(struct flow *f)
 	pthread_mutex_lock(&s->tx_lock);
 	full = flow_is_full(f);
 	pthread_mutex_unlock(&s->tx_lock);
-	uv_poll_start(&f->poll, UV_READABLE | (full ? UV_WRITABLE : 0), on_ready);
+	return full;
+}
+
+static void watch(struct flow *f)
+{
+	uv_poll_start(&f->poll, UV_READABLE | (look_if_full(f) ? UV_WRITABLE : 0), on_ready);
 }
 
 static void read_full(void *arg)
@@ -988,8 +994,8 @@ enum verdict flow_roam(struct path *p, struct udp *u, const struct udp_received 
 	*out = NULL;
 	if (!p->roam || dtls_header_parse(data, len, &r) != PASS || !may_be_of_a_channel(&r))
 		return v;
-	len = DTLS_HEADER_LEN +
-	      r.len; /* the others of its datagram, if there are any, are as good as lost on the way */
+	/* The others of its datagram, if there are any, are as good as lost on the way. */
+	len = DTLS_HEADER_LEN + r.len;
 	n = roam_find(p->roam, &from->peer.addr, r.number, now_ms, candidates);
 	f = find_here(p, candidates, n, data, len);
 	if (f) {
@@ -1116,13 +1122,7 @@ static uint64_t tick_flow(struct flow *f, uint64_t now_ms)
 /* What waits for its socket has as long as what is under way to us. */
 static bool may_still_send(struct flow *f, uint64_t now_ms)
 {
-	struct session *s = f->flows->session;
-	bool full;
-
-	pthread_mutex_lock(&s->tx_lock);
-	full = flow_is_full(f);
-	pthread_mutex_unlock(&s->tx_lock);
-	return full && now_ms < f->datagram->leave_ms;
+	return now_ms < f->datagram->leave_ms && look_if_full(f);
 }
 
 static bool is_dead(struct flow *f, uint64_t now_ms)
